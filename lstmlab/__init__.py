@@ -1,0 +1,30 @@
+"""lstmlab: how an LSTM works, down to the last partial derivative.
+
+Reference cells in NumPy with hand-written gradients, gradient checkers, and the checks and grading of
+the course's exercises. Everything loads when it is first used: importing the package imports NumPy at most.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LSTM": "cells", "LSTMState": "cells", "sigmoid": "cells",
+    "numerical_gradient": "gradcheck", "check_gradients": "gradcheck",
+    "check": "checks",
+}
+_ROOMS = ("cells", "gradcheck", "checks", "figures", "grading")
+
+__all__ = [*_HOME, *_ROOMS]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,7 @@
+"""Numerical gradients and the reports that compare them with a backward pass."""
+
+from .check import check_gradients
+from .numerical import numerical_gradient
+from .report import GradientReport
+
+__all__ = ["GradientReport", "check_gradients", "numerical_gradient"]
