@@ -1,0 +1,170 @@
+"""The half of a check that runs where the student's function is: call it, and say what came back.
+
+An answer is plain data that `wire.encode` can write. It is either ``{"value": ..., "changed": [...],
+"warnings": [...]}`` or ``{"error": {"type", "message", "line", "source"}}``. A returned value is described
+node by node: every node has the ``"type"`` name of what came, with the ``"array"`` of a number or an array, the
+``"items"`` of a list, tuple or dict, and nothing more for what is neither.
+This file is staged with `wire` and NumPy alone where student code runs: it imports nothing else of lstmlab.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+MAX_BYTES = 1 << 23             # of all arrays in one answer
+MAX_NODES = 2000                # of one returned value, and nesting below wire.MAX_DEPTH
+MAX_NESTING = 8
+MAX_TEXT = 300                  # characters of a message, a name or a source line
+MAX_WARNINGS = 8
+
+
+class TooLarge(Exception):
+    """What the function returned is beyond what any exercise asks for."""
+
+
+class _Nowhere(io.TextIOBase):
+    """Swallows what is printed: it could be endless, and nobody reads it during a check."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def call(fn: Callable, requests: list[dict]) -> list[dict]:
+    """Call `fn` once per request, on copies of its arguments.
+
+    Parameters
+    ----------
+    fn : callable
+        The student's function.
+    requests : list of dict
+        Each ``{"args": {name: value, ...}}``, passed by position in that order.
+
+    Returns
+    -------
+    list of dict
+        One answer per request. Whatever `fn` raises is an answer, never an escape. An interrupt ends the
+        run: the remaining requests are answered with it too.
+    """
+    answers = []
+    for request in requests:
+        answers.append(_call_once(fn, request["args"]))
+        if answers[-1].get("error", {}).get("type") == "KeyboardInterrupt":
+            answers += answers[-1:] * (len(requests) - len(answers))
+            break
+    return answers
+
+
+KINDS: dict[str, Callable[[Callable, list[dict]], list[dict]]] = {"call": call}
+
+
+def _call_once(fn: Callable, args: dict[str, Any]) -> dict:
+    passed = _copy(args)
+    nowhere = _Nowhere()
+    with (contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere),
+          warnings.catch_warnings(record=True) as caught,
+          np.errstate(divide="warn", over="warn", invalid="warn", under="ignore")):
+        warnings.simplefilter("default")             # one per line of code, so that a loop cannot flood the list
+        try:
+            value = _describe(fn(*passed.values()), _Budget(), 0)
+            changed = [name for name, before in args.items() if not _same(before, passed[name])]
+        except BaseException as error:               # SystemExit and its like included: the answer is the error
+            return {"error": _describe_error(fn, error)}
+    texts = dict.fromkeys(_cap(f"{w.category.__name__}: {w.message}") for w in caught)
+    return {"value": value, "changed": changed, "warnings": list(texts)[:MAX_WARNINGS]}
+
+
+# -- arguments -----------------------------------------------------------------------------------------
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether an argument is still what was passed, bit for bit (so NaN is the same as itself)."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, np.ndarray):
+        return (before.shape, before.dtype) == (after.shape, after.dtype) and before.tobytes() == after.tobytes()
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_same(item, after[key]) for key, item in before.items())
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return True                                      # numbers and text cannot be changed in place
+
+
+# -- results -------------------------------------------------------------------------------------------
+
+class _Budget:
+    """What one answer may still hold."""
+
+    def __init__(self):
+        self.bytes, self.nodes = MAX_BYTES, MAX_NODES
+
+    def spend(self, nbytes: int) -> None:
+        self.bytes, self.nodes = self.bytes - nbytes, self.nodes - 1
+        if self.bytes < 0:
+            raise TooLarge(f"the function returned more than {MAX_BYTES >> 20} MiB")
+        if self.nodes < 0:
+            raise TooLarge(f"the function returned more than {MAX_NODES} objects, one inside the other")
+
+
+def _describe(value: Any, budget: _Budget, depth: int) -> dict:
+    node: dict[str, Any] = {"type": _cap(type(value).__name__)}
+    if depth > MAX_NESTING:
+        raise TooLarge(f"the function returned something nested more than {MAX_NESTING} deep")
+    if isinstance(value, np.ndarray):
+        budget.spend(value.nbytes)
+        return node | _describe_array(np.asarray(value))
+    budget.spend(0)
+    if isinstance(value, (bool, int, float, complex, np.generic)):
+        return node | _describe_array(np.asarray(value))
+    if isinstance(value, dict):
+        node["items"] = {_cap(str(key)): _describe(item, budget, depth + 1) for key, item in value.items()}
+    elif isinstance(value, (list, tuple)):
+        node["items"] = [_describe(item, budget, depth + 1) for item in value]
+    return node
+
+
+def _describe_array(array: np.ndarray) -> dict:
+    """The array itself, or its dtype alone where that cannot be sent (objects, text, float16)."""
+    sendable = array.dtype.kind in "biu" or array.dtype in (np.float32, np.float64, np.complex64, np.complex128)
+    return {"array": array} if sendable else {"dtype": _cap(str(array.dtype))}
+
+
+def _describe_error(fn: Callable, error: BaseException) -> dict:
+    try:
+        message = str(error)
+    except Exception:                                # a student's exception class may fail even at this
+        message = ""
+    line, source = _where(fn, error)
+    return {"type": _cap(type(error).__name__), "message": _cap(message), "line": line, "source": source}
+
+
+def _where(fn: Callable, error: BaseException) -> tuple[int | None, str | None]:
+    """Line of the student's own code that raised: the innermost frame in the file that holds `fn`."""
+    home = getattr(getattr(fn, "__code__", None), "co_filename", None)
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == home]
+    if not lines:
+        return None, None
+    return lines[-1], _cap(linecache.getline(home, lines[-1]).strip()) or None
+
+
+def _cap(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT - 1] + "…"
