@@ -1,0 +1,66 @@
+# make course    set up, build the book, release the problem sets, grade the sample class
+# make test      set up, then lint and run every test
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: course test book release grade clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+SETS := $(notdir $(wildcard solutions/*))
+NOTEBOOKS := $(wildcard solutions/*/*.ipynb)
+BOOK := $(shell find book _config.yml lstmlab -type f -not -path '*/__pycache__/*' -not -path 'lstmlab/grading/*')
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+course: grade
+	@printf '\nThe book:              %s\n' '_build/html/index.html   (open it in a browser; it needs no network)'
+	@printf 'The first problem set: %s\n' 'exercises/ps3-lstm-forward/ps3-lstm-forward.ipynb   ($(BIN)/jupyter lab opens it)'
+	@printf 'Feedback to a student: %s\n\n' 'class/feedback/two-mistakes/ps3-lstm-forward/ps3-lstm-forward.html'
+
+test: .make/venv .make/system
+	$(BIN)/ruff check
+	$(BIN)/pytest -n 2 --dist loadfile
+
+book: .make/book
+
+release: class/.released
+
+# The sample class is laid out only where there is no class yet.
+grade: .make/venv .make/system .make/book class/.released
+	@test -d class/submitted || $(BIN)/python tests/sample_class.py class/submitted
+	$(BIN)/lstmlab grade ps3-lstm-forward --seconds 5
+	@$(BIN)/nbgrader generate_feedback ps3-lstm-forward >.make/feedback.log 2>&1 || { cat .make/feedback.log; exit 1; }
+
+.make/venv: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and f"Python {v[0]}.{v[1]} is too old; install Python 3.11 or newer and run: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo 'No venv could be made; on Debian: apt-get install python3-venv'; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@mkdir -p $(@D) && touch $@
+
+# bubblewrap isolates students' code; chromium is for the browser test.
+.make/system:
+	@missing=''; \
+	command -v bwrap >/dev/null || missing+=' bubblewrap'; \
+	command -v setpriv >/dev/null || missing+=' util-linux'; \
+	command -v chromium >/dev/null || missing+=' chromium'; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	  else \
+	    echo "These are missing:$$missing. Install them first, on Debian or Ubuntu: sudo apt-get install$$missing"; exit 1; \
+	  fi; \
+	fi
+	@mkdir -p $(@D) && touch $@
+
+.make/book: .make/venv $(BOOK)
+	$(BIN)/jupyter-book build book --config _config.yml --path-output . -n -W --keep-going
+	@mkdir -p $(@D) && touch $@
+
+class/.released: .make/venv $(NOTEBOOKS) nbgrader_config.py
+	@install -d -m 700 class
+	@for set in $(SETS); do echo "releasing $$set"; \
+	  $(BIN)/nbgrader generate_assignment $$set --force >.make/release.log 2>&1 || { cat .make/release.log; exit 1; }; done
+	@touch $@
+
+clean:
+	rm -rf _build .make class

@@ -1,0 +1,70 @@
+"""The `lstmlab` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main():
+    """Grade the course's problem sets. Run it in the course's top folder."""
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", metavar="ID", help="Grade this student only.")
+@click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(min=1),
+              help="CPU seconds for one cell and for one check.")
+@click.option("--unsafe-no-sandbox", is_flag=True,
+              help="Run students' code WITHOUT isolation. It can then read and change everything that you can.")
+def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
+    """Grade what was submitted for PROBLEM_SET, for example ps3-lstm-forward."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from lstmlab.grading.classrun import grade_class
+    from lstmlab.grading.course import CourseError, open_course
+    from lstmlab.grading.grade import Limits
+    from lstmlab.grading.release import ReleaseError
+    from lstmlab.grading.sandbox import SandboxUnavailable
+
+    console = Console()
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("{task.fields[student]}"))
+    outcomes = []
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("", student="")
+            rows = grade_class(open_course(Path.cwd()), problem_set, student, force, not unsafe_no_sandbox,
+                               Limits(seconds=seconds), lambda total: progress.update(task, total=total))
+            for outcome in rows:
+                outcomes.append(outcome)
+                progress.update(task, advance=1, student=outcome.student)
+    except (CourseError, ReleaseError, SandboxUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        console.print(f"Stopped after {len(outcomes)} submissions; all of them are saved. "
+                      "Run the same command again to go on.")
+        raise SystemExit(130) from None
+    show(console, problem_set, outcomes)
+
+
+def show(console, problem_set: str, outcomes: list) -> None:
+    """Print the table of marks."""
+    from rich.table import Table
+
+    table = Table(title=f"Marks for {problem_set}", title_justify="left")
+    for name, justify in (("student", "left"), ("mark", "right"), ("status", "left"), ("mistakes and reasons", "left")):
+        table.add_column(name, justify=justify, overflow="fold")
+    for outcome in outcomes:
+        record = outcome.record
+        mark = f"{record.earned:g} / {record.points:g}" if record and record.status != "failed" else "–"
+        why = "; ".join([*record.mistakes, *([record.reason] if record.reason else [])]) if record else ""
+        table.add_row(outcome.student, mark, outcome.status, why)
+    console.print(table)
+    fresh = [outcome.seconds for outcome in outcomes if outcome.fresh]
+    console.print(f"{len(fresh)} graded now" + (f", {sum(fresh) / len(fresh):.2f} s each" if fresh else "")
+                  + f"; {len(outcomes) - len(fresh)} unchanged or missing.")

@@ -1,0 +1,1 @@
+"""Marks, formed outside the student's process: the sandbox, the judging, the gradebook."""

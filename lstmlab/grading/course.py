@@ -1,0 +1,136 @@
+"""A course on disk: nbgrader's directories and settings, the run secret, the lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbgrader.apps import NbGrader
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+from .release import Release, ReleaseError, read_release
+from .sandbox import PACKAGE
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")           # of a student or a problem set
+
+
+class CourseError(RuntimeError):
+    """The course directory is not as it must be; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course directory as nbgrader sees it.
+
+    Attributes
+    ----------
+    root : Path
+        Where nbgrader_config.py is.
+    directories : CourseDirectory
+        nbgrader's settings.
+    config : Config
+        All of nbgrader_config.py.
+    """
+
+    root: Path
+    directories: CourseDirectory
+    config: Config
+
+    @property
+    def submitted(self) -> Path:
+        """Where submissions lie: ``STUDENT/SET/NAME.ipynb``."""
+        return self.root / self.directories.submitted_directory
+
+    @property
+    def autograded(self) -> Path:
+        """Where executed notebooks are written."""
+        return self.root / self.directories.autograded_directory
+
+    @property
+    def private(self) -> Path:
+        """The folder of the gradebook, the secret and the lock; readable by its owner alone."""
+        folder = self.submitted.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def releases(self, problem_set: str) -> list[Release]:
+        """The released notebooks of a problem set."""
+        folder = self.root / self.directories.release_directory / problem_set
+        paths = sorted(folder.glob("*.ipynb"))
+        if not paths:
+            raise ReleaseError(f"no released notebook in {folder}; "
+                               f"`nbgrader generate_assignment {problem_set}` makes it")
+        return [read_release(path) for path in paths]
+
+    def submissions(self, problem_set: str) -> dict[str, Path]:
+        """Folders of the students who submitted a problem set, by student."""
+        if not _NAME.fullmatch(problem_set):
+            raise CourseError(f"{problem_set!r} is no name of a problem set")
+        if not self.submitted.is_dir():
+            return {}
+        folders = {folder.name: folder / problem_set for folder in sorted(self.submitted.iterdir())}
+        return {student: folder for student, folder in folders.items()
+                if _NAME.fullmatch(student) and folder.is_dir() and not folder.is_symlink()}
+
+    def secret(self) -> bytes:
+        """The run secret: made once, kept in a file that only its owner reads."""
+        path = self.private / "run-secret"
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        secret = bytes.fromhex(path.read_text())
+        if len(secret) != 32:
+            raise CourseError(f"{path} holds {len(secret)} bytes; expected the 32 that lstmlab wrote")
+        return secret
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Hold the course's one grading lock.
+
+        Raises
+        ------
+        CourseError
+            If another grading run holds it.
+        """
+        with open(self.private / "grading.lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CourseError(f"another grading run holds {file.name}; wait for it or stop it first") from None
+            yield
+
+
+def open_course(root: Path) -> Course:
+    """Read the course at `root`.
+
+    Raises
+    ------
+    CourseError
+        If there is no nbgrader_config.py.
+    """
+    if not (root / "nbgrader_config.py").is_file():
+        raise CourseError(f"no nbgrader_config.py in {root}; expected to be run in the course's top folder")
+    with contextlib.chdir(root):
+        app = NbGrader()
+        app.load_config_file()
+    directories = CourseDirectory(config=app.config)
+    directories.root = str(root)
+    return Course(root, directories, app.config)
+
+
+@functools.cache
+def checks_digest() -> str:
+    """Hash of everything a verdict depends on: the checks and the references."""
+    digest = hashlib.sha256()
+    for path in sorted(p for room in ("checks", "cells") for p in (PACKAGE / room).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

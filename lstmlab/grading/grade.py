@@ -1,0 +1,256 @@
+"""From a submission's bytes to its marks: run the cells in the sandbox, judge the answers outside it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
+
+from lstmlab import checks
+from lstmlab.checks import wire
+
+from .outputs import clean_outputs, message
+from .release import Release, TestCall
+from .sandbox import Limits, Sandbox, SandboxDied, SandboxTimeout
+from .submission import Cell, Submission, Unreadable, read_submission
+
+MAX_STUCK = 4                      # cells that may kill the sandbox before the rest is left unrun
+
+GRADED, FAILED, TIMED_OUT, MISSING, LOOK = "graded", "failed", "timed out", "missing", "needs a look"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The outcome of one test cell.
+
+    Attributes
+    ----------
+    grade_id : str
+        The test cell.
+    check : str
+        The check it calls.
+    points : float
+        What it is worth.
+    earned : float or None
+        What was earned; None where there is no verdict, so that no number is made up.
+    status : str
+        ``right``, ``partly right``, ``wrong``, ``timed out`` or ``no verdict``.
+    text : str
+        What the student reads.
+    mistakes : tuple of str
+        Names of the mistakes that explain the answers.
+    parts : tuple of (str, float, float)
+        Name, points and points earned of each part.
+    seed : int
+        Seed of the inputs.
+    answers : bytes or None
+        What the function returned, encoded: enough to judge again without running code.
+    """
+
+    grade_id: str
+    check: str
+    points: float
+    earned: float | None
+    status: str
+    text: str
+    mistakes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, float, float], ...] = ()
+    seed: int = 0
+    answers: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A graded submission: the executed notebook, a mark per test cell, a status and its reason."""
+
+    release: Release
+    notebook: NotebookNode
+    marks: tuple[Mark, ...]
+    status: str
+    reason: str
+    notes: tuple[str, ...]
+    digest: str
+
+    @property
+    def earned(self) -> float:
+        """Points earned so far; cells without a verdict add nothing and are named by the status."""
+        return sum(mark.earned or 0.0 for mark in self.marks)
+
+
+def digest(raw: bytes) -> str:
+    """What a submission is known by."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def check_seed(secret: bytes, student: str, release: Release, grade_id: str) -> int:
+    """Seed of a check's inputs: unguessable without the run secret, unchanged when graded again."""
+    words = "\0".join([student, release.problem_set, release.name, grade_id])
+    return int.from_bytes(hmac.digest(secret, words.encode(), hashlib.sha256))
+
+
+def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Limits | None = None,
+          confined: bool = True) -> Graded:
+    """Grade one submitted notebook.
+
+    Parameters
+    ----------
+    raw : bytes
+        The submitted file.
+    release : Release
+        What was released.
+    student : str
+        Whose it is; enters the seeds.
+    secret : bytes
+        The course's run secret.
+    limits : Limits, optional
+        What the notebook may use.
+    confined : bool, optional
+        False runs without a sandbox.
+
+    Returns
+    -------
+    Graded
+        Always, whatever the student handed in.
+
+    Raises
+    ------
+    SandboxUnavailable
+        If this machine cannot isolate.
+    """
+    try:
+        submission = read_submission(raw, release)
+    except Unreadable as error:
+        return ungraded(release, FAILED, str(error), digest(raw))
+    seeds = {grade_id: check_seed(secret, student, release, grade_id) for grade_id in release.tests}
+    own = check_seed(secret, student, release, "")
+    limits = limits or Limits()
+    shown, replies = run(submission, seeds, own, limits, confined)
+    if late := {g for g, reply in replies.items() if reply.get("timed_out")}:
+        replies |= run(submission, seeds, own, limits, confined, only=late)[1]     # once more, before it is said
+    marks = {g: judge(g, call, seeds[g], replies.get(g, {})) for g, call in release.tests.items()}
+    status, reason = summary(marks.values())
+    cells = [executed(cell, shown.get(n, []), marks) for n, cell in enumerate(submission.cells)]
+    return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, submission.notes,
+                  digest(raw))
+
+
+def ungraded(release: Release, status: str, reason: str, submission_hash: str = "") -> Graded:
+    """A submission without marks: the release's cells, the reason in each, nothing earned and nothing lost."""
+    marks = {g: Mark(g, call.check, call.points, None, "no verdict", f"No mark was formed: {reason}.")
+             for g, call in release.tests.items()}
+    cells = [executed(Cell(c.cell_type, c.source, c), [], marks) for c in release.cells]
+    return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, (), submission_hash)
+
+
+# -- running -------------------------------------------------------------------------------------------
+
+
+def run(submission: Submission, seeds: dict, own: int, limits: Limits, confined: bool,
+        only: set | None = None) -> tuple[dict, dict]:
+    """Run the cells in order; return outputs by cell number and replies by grade_id.
+
+    A cell that kills its process or never answers is left out of a fresh run, so that it costs itself alone.
+    """
+    stuck: dict[int, str] = {}
+    while True:
+        shown, replies = {}, {}
+        with Sandbox(limits, own, confined) as sandbox:
+            for number, cell in enumerate(submission.cells):
+                test = cell.released.test if cell.released else None
+                skipped = test and only is not None and cell.released.grade_id not in only
+                if cell.cell_type != "code" or skipped:
+                    continue
+                if number in stuck:
+                    record_stuck(cell, test, stuck[number], number, shown, replies)
+                    continue
+                try:
+                    if test:
+                        grade_id = cell.released.grade_id
+                        replies[grade_id] = ask(sandbox, test, seeds[grade_id], own)
+                    else:
+                        shown[number] = clean_outputs(sandbox.run_cell(cell.source).get("outputs"))
+                except SandboxDied as error:
+                    stuck[number] = "timed out" if isinstance(error, SandboxTimeout) else str(error)
+                    break
+            else:
+                return shown, replies
+        if len(stuck) > MAX_STUCK:
+            return shown, replies
+
+
+def record_stuck(cell: Cell, test: TestCall | None, why: str, number: int, shown: dict, replies: dict) -> None:
+    """Say what a cell did that had to be left out."""
+    if test:
+        replies[cell.released.grade_id] = {"timed_out": True} if why == "timed out" else {"died": why}
+    else:
+        shown[number] = [message(f"[this cell was left out of grading: {why}]")]
+
+
+def ask(sandbox: Sandbox, test: TestCall, seed: int, own: int) -> dict:
+    """Send a check's inputs to the student's function; the inputs are all that ever goes in."""
+    check = checks.get(test.check)
+    return sandbox.call(check.kind, test.function, check.requests(seed), own)
+
+
+# -- judging -------------------------------------------------------------------------------------------
+
+
+def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
+    """Form the mark of one test cell from an untrusted reply; without a verdict there is no number."""
+    check = checks.get(call.check)
+    blank = Mark(grade_id, call.check, call.points, None, "no verdict", "", seed=seed)
+    if reply.get("absent") is True:
+        text = (f"✗ {call.check}: there is no function named {call.function}.\n"
+                "  Its cell was not written, was renamed, or stopped with an error: see above.")
+        return replace(blank, earned=0.0, status="wrong", text=text)
+    if reply.get("timed_out") is True:
+        text = (f"✗ {call.check}: the function did not finish in the time a check has.\n"
+                "  No automatic mark: your instructor will look at it. Is there a loop that\n"
+                "  never ends?")
+        return replace(blank, status="timed out", text=text)
+    if "answers" not in reply:
+        died = reply.get("died")
+        why = died[:200] if isinstance(died, str) else "the check did not run"
+        text = f"✗ {call.check}: no verdict ({why}).\n  No automatic mark: your instructor will look at it."
+        return replace(blank, text=text)
+    verdict = check.judge(seed, reply["answers"])
+    status = "right" if verdict.right else "partly right" if verdict.earned > 0 else "wrong"
+    parts = tuple((part.name, float(part.points), float(part.earned)) for part in verdict.parts)
+    return replace(blank, earned=float(verdict.earned), status=status, text=verdict.text(),
+                   mistakes=tuple(verdict.mistakes), parts=parts, answers=wire.encode(reply["answers"]))
+
+
+def summary(marks) -> tuple[str, str]:
+    """The submission's status and its reason, from its marks."""
+    for status, of_mark in ((LOOK, "no verdict"), (TIMED_OUT, "timed out")):
+        cells = [mark.grade_id for mark in marks if mark.status == of_mark]
+        if cells:
+            return status, f"{of_mark}: {', '.join(cells)}"
+    return GRADED, ""
+
+
+# -- the executed notebook -----------------------------------------------------------------------------
+
+
+def executed(cell: Cell, outputs: list, marks: dict[str, Mark]) -> NotebookNode:
+    """The cell as the instructor and the student will see it, with the release's metadata and no other."""
+    new = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}[cell.cell_type](cell.source)
+    if cell.cell_type == "code":
+        new.outputs = list(outputs)
+    if cell.released:
+        new.metadata["nbgrader"] = NotebookNode(cell.released.metadata)
+        if mark := marks.get(cell.released.grade_id):
+            new.outputs = [message(mark.text)]
+    return new
+
+
+def notebook_of(cells: list[NotebookNode]) -> NotebookNode:
+    """A notebook of these cells, with ids that depend on the order alone."""
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+              "language_info": {"name": "python"}}
+    return new_notebook(cells=cells, metadata=kernel)

@@ -1,0 +1,154 @@
+"""Marks into nbgrader's gradebook, and beside them, in tables of our own, how each mark came to be."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import zlib
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from nbgrader.api import Gradebook, MissingEntry
+
+from . import grade as grading
+from .grade import Graded
+
+SCHEMA_VERSION = 1
+
+_tables = sa.MetaData()
+
+_schema = sa.Table("lstmlab_schema", _tables, sa.Column("version", sa.Integer, primary_key=True))
+
+_submission = sa.Table(
+    "lstmlab_submission", _tables,
+    sa.Column("assignment", sa.String(128), primary_key=True),
+    sa.Column("notebook", sa.String(128), primary_key=True),
+    sa.Column("student", sa.String(128), primary_key=True),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("notes", sa.Text, nullable=False),                   # JSON list: what had to be put right
+    sa.Column("submission_hash", sa.String(64), nullable=False),
+    sa.Column("release_hash", sa.String(64), nullable=False),
+    sa.Column("checks_hash", sa.String(64), nullable=False),
+    sa.Column("graded_at", sa.DateTime, nullable=False),           # UTC
+)
+
+_mark = sa.Table(
+    "lstmlab_mark", _tables,
+    sa.Column("assignment", sa.String(128), primary_key=True),
+    sa.Column("notebook", sa.String(128), primary_key=True),
+    sa.Column("student", sa.String(128), primary_key=True),
+    sa.Column("grade_id", sa.String(128), primary_key=True),
+    sa.Column("check", sa.String(128), nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("points", sa.Float, nullable=False),
+    sa.Column("earned", sa.Float),                                 # null: no verdict
+    sa.Column("parts", sa.Text, nullable=False),                   # JSON list of [name, points, earned]
+    sa.Column("mistakes", sa.Text, nullable=False),                # JSON list of names
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("seed", sa.String(64), nullable=False),              # hexadecimal
+    sa.Column("answers", sa.LargeBinary),                          # wire format, zlib
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the gradebook knows of a graded submission."""
+
+    status: str
+    reason: str
+    submission_hash: str
+    release_hash: str
+    checks_hash: str
+    earned: float
+    points: float
+    mistakes: tuple[str, ...]
+
+
+def open_gradebook(db_url: str, course_id: str) -> Gradebook:
+    """nbgrader's gradebook with our tables in it."""
+    return add_tables(Gradebook(db_url, course_id))
+
+
+def add_tables(gradebook: Gradebook) -> Gradebook:
+    """Make sure that our tables are there and of this version; return the gradebook.
+
+    Raises
+    ------
+    RuntimeError
+        If another version wrote them.
+    """
+    _tables.create_all(gradebook.engine)
+    version = gradebook.db.execute(sa.select(_schema.c.version)).scalar()
+    if version is None:
+        gradebook.db.execute(_schema.insert().values(version=SCHEMA_VERSION))
+        gradebook.db.commit()
+    elif version != SCHEMA_VERSION:
+        raise RuntimeError(f"the gradebook's lstmlab tables have version {version}; this lstmlab has {SCHEMA_VERSION}")
+    return gradebook
+
+
+def withdraw(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> None:
+    """Take an older automatic mark back before grading anew: whatever fails from here on leaves no mark."""
+    for grade in gradebook.find_submission_notebook(notebook, assignment, student).grades:
+        grade.auto_score = None
+        grade.needs_manual_grade = True
+    for table in (_mark, _submission):
+        gradebook.db.execute(table.delete().where(_whose(table, assignment, notebook, student)))
+    gradebook.db.commit()
+
+
+def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str) -> None:
+    """Save the marks of one submission, in one transaction.
+
+    A cell without a verdict gets no automatic score and is marked as needing a manual grade; a manual score
+    stays what it is.
+    """
+    assignment, notebook = graded.release.problem_set, graded.release.name
+    scores = {mark.grade_id: mark.earned for mark in graded.marks}
+    for grade in gradebook.find_submission_notebook(notebook, assignment, student).grades:
+        grade.auto_score = scores.get(grade.name)
+        grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+    key = {"assignment": assignment, "notebook": notebook, "student": student}
+    for table in (_mark, _submission):
+        gradebook.db.execute(table.delete().where(_whose(table, assignment, notebook, student)))
+    gradebook.db.execute(_submission.insert().values(
+        **key, status=graded.status, reason=graded.reason, notes=json.dumps(graded.notes),
+        submission_hash=graded.digest, release_hash=graded.release.digest, checks_hash=checks_hash,
+        graded_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None)))
+    for mark in graded.marks:
+        gradebook.db.execute(_mark.insert().values(
+            **key, grade_id=mark.grade_id, check=mark.check, status=mark.status, points=mark.points,
+            earned=mark.earned, parts=json.dumps(mark.parts), mistakes=json.dumps(mark.mistakes), text=mark.text,
+            seed=f"{mark.seed:064x}", answers=mark.answers and zlib.compress(mark.answers)))
+    gradebook.db.commit()
+
+
+def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> Record | None:
+    """What was recorded of a submission, or None."""
+    row = gradebook.db.execute(
+        _submission.select().where(_whose(_submission, assignment, notebook, student))).first()
+    if row is None:
+        return None
+    marks = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
+    mistakes = tuple(name for mark in marks for name in json.loads(mark.mistakes))
+    return Record(row.status, row.reason, row.submission_hash, row.release_hash, row.checks_hash,
+                  sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes)
+
+
+def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:
+    """Status and reason of a student's whole assignment: that of the notebook in most need of attention."""
+    try:
+        submission = gradebook.find_submission(assignment, student)
+    except MissingEntry:
+        return grading.MISSING, "nothing was submitted"
+    found = [find_record(gradebook, assignment, notebook.name, student) for notebook in submission.notebooks]
+    if None in found:
+        return grading.LOOK, "a notebook has not been graded"
+    order = (grading.LOOK, grading.FAILED, grading.TIMED_OUT, grading.GRADED)
+    first = min(found, key=lambda record: order.index(record.status))
+    return first.status, first.reason
+
+
+def _whose(table: sa.Table, assignment: str, notebook: str, student: str) -> sa.ColumnElement:
+    return sa.and_(table.c.assignment == assignment, table.c.notebook == notebook, table.c.student == student)

@@ -1,0 +1,288 @@
+"""Run a student's cells and call their functions, inside the sandbox, on orders from the grader.
+
+Nothing here is secret and nothing here decides: the grader sends source text and inputs through one socket,
+this process answers with outputs and arrays. Whatever a student does to it can only spoil their own answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+import numpy as np
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from lstmlab.checks import probe, wire
+
+MAX_FRAME = 64 * 2**20             # bytes of one message
+MAX_OUTPUTS = 100                  # outputs kept of one cell
+MAX_TEXT = 100_000                 # characters kept of one text output
+RASTER = ("image/png", "image/jpeg")
+
+
+class OutOfTime(BaseException):
+    """The cell used up its CPU seconds."""
+
+
+# -- messages: four bytes of length, then the wire format ----------------------------------------------
+
+
+def receive(channel: socket.socket):
+    """Read one message, or None at the end of the stream."""
+    head = read_exactly(channel, 4)
+    return None if head is None else wire.decode(read_exactly(channel, struct.unpack("<I", head)[0]))
+
+
+def read_exactly(channel: socket.socket, size: int) -> bytes | None:
+    """Read `size` bytes, or None if the other side has gone."""
+    chunks = []
+    while size:
+        chunk = channel.recv(min(size, 2**20))
+        if not chunk:
+            return None
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def send(channel: socket.socket, data: bytes) -> None:
+    """Write one encoded message."""
+    if len(data) > MAX_FRAME:
+        data = wire.encode({"died": f"the answer is {len(data):,} bytes; at most {MAX_FRAME:,} are taken"})
+    channel.sendall(struct.pack("<I", len(data)) + data)
+
+
+# -- a notebook without a kernel -----------------------------------------------------------------------
+
+
+class Outputs:
+    """Collects what a cell shows, as nbformat outputs, within limits; also stands in for stdout and stderr."""
+
+    encoding = "utf-8"
+
+    def __init__(self):
+        self.items: list[dict] = []
+
+    def add(self, output: dict) -> None:
+        if len(self.items) < MAX_OUTPUTS:
+            self.items.append(output)
+
+    def text(self, stream: str, text: str) -> None:
+        last = self.items[-1] if self.items else {}
+        if last.get("name") != stream:
+            self.add(last := {"output_type": "stream", "name": stream, "text": ""})
+        last["text"] = (last["text"] + text)[:MAX_TEXT]
+
+    def rich(self, kind: str, data: dict) -> None:
+        kept = {"text/plain": str(data.get("text/plain", ""))[:MAX_TEXT]}
+        for mime in RASTER:
+            if mime in data:
+                image = data[mime]
+                kept[mime] = image if isinstance(image, str) else base64.b64encode(image).decode()
+        self.add({"output_type": kind, "data": kept})
+
+
+class Stream:
+    """A file that writes into `Outputs`."""
+
+    encoding, errors = "utf-8", "replace"
+
+    def __init__(self, name: str, shell: InteractiveShell):
+        self.name, self.shell = name, shell
+
+    def write(self, text: str) -> int:
+        self.shell.outputs.text(self.name, str(text))
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+
+class Publisher(DisplayPublisher):
+    """`display(...)` goes to the outputs."""
+
+    def publish(self, data, metadata=None, **kwargs):
+        self.shell.outputs.rich("display_data", data)
+
+    def clear_output(self, wait=False):
+        self.shell.outputs.items.clear()
+
+
+class Hook(DisplayHook):
+    """The value of a cell's last line goes to the outputs."""
+
+    def __call__(self, result=None):
+        if result is not None and not self.quiet():
+            data, _ = self.compute_format_data(result)
+            self.update_user_ns(result)
+            self.shell.outputs.rich("execute_result", data)
+
+
+class NotebookShell(InteractiveShell):
+    """IPython without a kernel: magics, `!`, top-level await and inline figures work; history is off."""
+
+    outputs = Outputs()
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.display_pub.shell = self
+        self.user_ns["input"] = self.user_ns["raw_input"] = refuse_input
+
+    def init_io(self):
+        sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
+
+    def _showtraceback(self, etype, evalue, stb):
+        stb = [] if etype is OutOfTime else stb                   # the frame it struck in says nothing
+        self.outputs.add({"output_type": "error", "ename": str(etype.__name__)[:200], "evalue": str(evalue)[:2000],
+                          "traceback": [str(line)[:MAX_TEXT] for line in stb][:50]})
+
+
+def refuse_input(prompt=""):
+    """Stand-in for `input`: nobody is there to answer."""
+    raise RuntimeError("input() cannot be used in a graded notebook: nobody is there to answer")
+
+
+def start_shell() -> NotebookShell:
+    """The shell a notebook runs in, with inline figures."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.xmode = "Context"
+    return NotebookShell.instance(config=config, display_pub_class=Publisher, displayhook_class=Hook)
+
+
+def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
+    """Run one cell for at most `seconds` of CPU; return its outputs."""
+    shell.outputs = Outputs()
+
+    def stop(*_):
+        raise OutOfTime(f"this cell used more than {seconds:g} s of CPU")
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)            # and again each second, if it is caught
+    timed_out = False
+    try:
+        result = shell.run_cell(source, store_history=True)
+        timed_out = isinstance(result.error_in_exec, OutOfTime)
+    except OutOfTime as error:                                    # it struck outside the cell's own code
+        timed_out = True
+        shell._showtraceback(OutOfTime, error, [])
+    except SystemExit:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return {"outputs": shell.outputs.items, "timed_out": timed_out}
+
+
+# -- calling a student's function ----------------------------------------------------------------------
+
+
+def run_probe(shell: NotebookShell, order: dict) -> bytes:
+    """Call the function in a fork, so that a hang, a crash or an exit costs this check alone."""
+    if order["function"] not in shell.user_ns:
+        return wire.encode({"absent": True})
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.close(reading)
+            answer_probe(shell, order, writing)
+        os._exit(0)
+    os.close(writing)
+    return collect(child, reading, order["seconds"])
+
+
+def answer_probe(shell: NotebookShell, order: dict, writing: int) -> None:
+    """In the fork: call the function, write the encoded answers."""
+    seconds = int(order["seconds"])
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    seed(order["seed"])
+    answers = probe.KINDS[order["kind"]](shell.user_ns[order["function"]], order["requests"])
+    data = memoryview(wire.encode({"answers": answers}))
+    while data:
+        data = data[os.write(writing, data):]
+
+
+def collect(child: int, reading: int, seconds: float) -> bytes:
+    """Read what the fork wrote; if it died instead, say of what."""
+    data, deadline = bytearray(), time.monotonic() + 10 * seconds   # a sleeper uses no CPU
+    while len(data) <= MAX_FRAME:
+        if not select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            break
+        chunk = os.read(reading, 2**20)
+        if not chunk:
+            break
+        data += chunk
+    os.close(reading)
+    with contextlib.suppress(ProcessLookupError):
+        if len(data) > MAX_FRAME or time.monotonic() >= deadline:
+            os.kill(child, signal.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    if os.WIFEXITED(status) and data:
+        return bytes(data)
+    spent = usage.ru_utime + usage.ru_stime
+    if spent >= int(seconds) - 0.1 or time.monotonic() >= deadline:
+        return wire.encode({"timed_out": True, "seconds": spent})
+    how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+    return wire.encode({"died": f"the process ended with {how}"})
+
+
+# -- the whole -----------------------------------------------------------------------------------------
+
+
+def seed(number: int) -> None:
+    """Seed the student's own random generators, so that a regrade gives the same numbers."""
+    random.seed(number)
+    np.random.seed(number % 2**32)
+
+
+def limit(limits: dict) -> None:
+    """Set the process's limits for good: without privileges a hard limit cannot be raised again."""
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+
+
+def main(fd: int) -> None:
+    """Serve orders until the grader hangs up."""
+    channel = socket.socket(fileno=fd)
+    os.set_inheritable(fd, False)
+    first = receive(channel)
+    limit(first["limits"])
+    seed(first["seed"])
+    shell = start_shell()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):                                         # what native code prints cannot fill a pipe
+        os.dup2(nowhere, stream)
+    send(channel, wire.encode({"ready": True}))
+    while (order := receive(channel)) is not None:
+        if order["do"] == "cell":
+            send(channel, wire.encode(run_cell(shell, order["source"], order["seconds"])))
+        else:
+            send(channel, run_probe(shell, order))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

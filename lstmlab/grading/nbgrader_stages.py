@@ -1,0 +1,56 @@
+"""Our stages in nbgrader's pipeline: `nbgrader autograde` and the Formgrader grade as `lstmlab grade` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbgrader.preprocessors.base import NbGraderPreprocessor
+
+from . import grade as grading
+from .course import Course, checks_digest
+from .gradebook import open_gradebook, record, withdraw
+from .release import read_release
+from .sandbox import require_sandbox
+from .submission import Unreadable, read_once
+
+
+class GradingExporter(NotebookExporter):
+    """Grades in the first of `nbgrader autograde`'s two passes and hands the marks to the second.
+
+    nbgrader calls ``from_filename`` with the submitted file and then with the executed notebook that the first
+    call returned. Marks travel in this object, never in a cell's outputs.
+    """
+
+    def from_filename(self, filename, resources=None, **kwargs):
+        if self.parent._sanitizing:
+            return self._grade(Path(filename), resources)
+        resources["lstmlab"], self._graded = self._graded, None
+        return super().from_filename(filename, resources=resources, **kwargs)
+
+    def _grade(self, path: Path, resources: dict):
+        require_sandbox()
+        directories = self.parent.coursedir
+        course = Course(Path(directories.root), directories, self.config)
+        names = resources["nbgrader"]
+        release = read_release(course.root / directories.release_directory / names["assignment"]
+                               / f"{names['notebook']}.ipynb")
+        with open_gradebook(directories.db_url, directories.course_id) as gradebook:
+            withdraw(gradebook, names["assignment"], names["notebook"], names["student"])
+        try:
+            self._graded = grading.grade(read_once(path), release, names["student"], course.secret())
+        except Unreadable as error:
+            self._graded = grading.ungraded(release, grading.FAILED, str(error))
+        return nbformat.writes(self._graded.notebook), {**resources, "output_extension": self.file_extension}
+
+
+class SaveVerdicts(NbGraderPreprocessor):
+    """Saves the marks that `GradingExporter` formed; without them there is nothing to save and nothing is."""
+
+    def preprocess(self, nb, resources):
+        names, graded = resources["nbgrader"], resources.get("lstmlab")
+        if graded is not None:
+            with open_gradebook(names["db_url"], self.parent.parent.coursedir.course_id) as gradebook:
+                record(gradebook, names["student"], graded, checks_digest())
+        return nb, resources

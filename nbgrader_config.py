@@ -1,0 +1,24 @@
+"""nbgrader's settings for this course; every `nbgrader` command and the Formgrader read them."""
+
+c = get_config()  # noqa: F821  (nbgrader provides it)
+
+c.CourseDirectory.course_id = "lstmlab"
+c.CourseDirectory.source_directory = "solutions"
+c.CourseDirectory.release_directory = "exercises"
+c.CourseDirectory.submitted_directory = "class/submitted"
+c.CourseDirectory.autograded_directory = "class/autograded"
+c.CourseDirectory.feedback_directory = "class/feedback"
+c.CourseDirectory.db_url = "sqlite:///class/gradebook.db"
+
+# A new mark after every run of the code: judged outside the student's process, saved by our own stage.
+c.Autograde.exporter_class = "lstmlab.grading.nbgrader_stages.GradingExporter"
+c.Autograde.sanitize_preprocessors = []
+c.Autograde.autograde_preprocessors = [
+    "lstmlab.grading.nbgrader_stages.SaveVerdicts",
+    "nbgrader.preprocessors.AssignLatePenalties",
+]
+c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"
+
+# What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.mathjax_url = ""

@@ -1,0 +1,54 @@
+"""Only text, errors and raster pictures leave the sandbox."""
+
+import base64
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstmlab.grading.outputs import MAX_TEXT, clean_outputs
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(),
+                        lambda inner: st.lists(inner) | st.dictionaries(
+                            st.sampled_from(["output_type", "data", "text", "name", "text/plain", "traceback"]), inner))
+
+
+def rich(**data):
+    return [{"output_type": "display_data", "data": data}]
+
+
+@pytest.mark.parametrize("mime", ["text/html", "image/svg+xml", "application/javascript", "text/latex",
+                                  "text/markdown", "application/vnd.jupyter.widget-view+json"])
+def test_active_content_is_dropped(mime):
+    """What could act in the instructor's browser is not taken; the plain text is."""
+    output, = clean_outputs(rich(**{mime: "<script>alert(1)</script>", "text/plain": "plain"}))
+    assert output.data == {"text/plain": "plain"}
+
+
+def test_a_picture_is_kept():
+    """A PNG stays as it is."""
+    output, = clean_outputs(rich(**{"image/png": PNG}))
+    assert output.data["image/png"] == PNG
+
+
+@pytest.mark.parametrize("image", ["not base64!", base64.b64encode(b"<svg onload=alert(1)>").decode(), 7, None])
+def test_a_false_picture_is_dropped(image):
+    """A picture must be base64 of what it claims to be."""
+    output, = clean_outputs(rich(**{"image/png": image}))
+    assert "image/png" not in output.data
+
+
+def test_text_is_capped():
+    """A flood of text is cut."""
+    output, = clean_outputs([{"output_type": "stream", "name": "stdout", "text": "x" * 10**6}])
+    assert len(output.text) == MAX_TEXT
+
+
+@given(anything)
+def test_untrusted_outputs_never_raise_and_are_valid(raw):
+    """Whatever comes, the result is a list of valid notebook outputs."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=clean_outputs([raw]))])
+    nbformat.validate(notebook)
+    assert clean_outputs(raw) == [] or isinstance(raw, list)
