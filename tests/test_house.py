@@ -1,0 +1,59 @@
+"""The plan of the house: imports go one way, and importing the package is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "lstmlab"
+MAY_IMPORT = {
+    "cli": {"grading"},
+    "grading": {"checks"},
+    "checks": {"cells", "gradcheck"},
+    "cells": set(),
+    "gradcheck": set(),
+    "figures": set(),
+}
+
+
+def rooms_imported(path):
+    """Rooms of lstmlab that a file imports, when it is loaded or later."""
+    room = path.relative_to(PACKAGE).parts[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = path.parent.parts[: len(path.parent.parts) + 1 - node.level] if node.level else ()
+            module = ".".join([*base[PACKAGE.parent.parts.__len__():], *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "lstmlab" and len(parts) > 1 and parts[1] != room and (PACKAGE / parts[1]).exists():
+                yield parts[1]
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_imports_go_one_way(room):
+    """A room imports only the rooms below it (a report's plot() may draw with figures)."""
+    home = PACKAGE / room
+    files = sorted(home.rglob("*.py")) if home.is_dir() else [home.with_suffix(".py")]
+    imported = {name for path in files for name in rooms_imported(path)} - {"figures"}
+    assert files
+    assert imported <= MAY_IMPORT[room]
+
+
+def test_every_room_is_on_the_plan():
+    """A new folder of the package has to be given its place here."""
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms == set(MAY_IMPORT) - {"cli"}
+
+
+@pytest.mark.parametrize("module", ["torch", "matplotlib", "nbgrader", "IPython"])
+def test_importing_the_package_is_light(module):
+    """`import lstmlab` and a cell load neither torch nor matplotlib nor nbgrader."""
+    code = f"import sys, lstmlab; lstmlab.LSTM(1, 1); sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
