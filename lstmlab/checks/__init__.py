@@ -1,0 +1,14 @@
+"""What each exercise demands: inputs, reference, tolerance, and the catalogue of mistakes.
+
+`probe` and `wire` run where the student's function is; everything else forms the verdict.
+"""
+
+from ._answers import Output
+from ._check import Case, Check
+from ._edits import Mistake, Source
+from ._registry import get, problem_set, problem_sets
+from ._student import CheckFailed, check
+from ._verdict import Part, Verdict
+
+__all__ = ["Case", "Check", "CheckFailed", "Mistake", "Output", "Part", "Source", "Verdict",
+           "check", "get", "problem_set", "problem_sets"]

@@ -1,0 +1,180 @@
+"""Reading what a probe sent back. An answer is untrusted: anything may come, and nothing may raise."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MAX_TEXT = 300
+
+
+class Output(NamedTuple):
+    """One array or number that a function returns.
+
+    Attributes
+    ----------
+    name : str
+        The book's symbol, as the code writes it.
+    shape : str, optional
+        Its shape in words, such as ``"(B, H)"``; empty for a number.
+    part : str, optional
+        The part it counts for; the part of its own name by default. A case may name another.
+    """
+
+    name: str
+    shape: str = ""
+    part: str = ""
+
+
+class Trouble(NamedTuple):
+    """Why an output is not an array that could be compared."""
+
+    text: str
+
+
+class Raised(NamedTuple):
+    """The exception a student's function ended with."""
+
+    type: str
+    message: str
+    line: int | None
+    source: str
+
+
+class Answer(NamedTuple):
+    """One answer, read.
+
+    Attributes
+    ----------
+    outputs : dict of str to (ndarray or Trouble)
+        Every output by name; empty where nothing could be read.
+    raised : Raised or None
+    trouble : str
+        What is wrong with the returned value as a whole, or with the answer.
+    changed, warnings, extras : tuple of str
+        Arguments changed in place, warnings, and keys nobody asked for.
+    """
+
+    outputs: dict[str, Any]
+    raised: Raised | None = None
+    trouble: str = ""
+    changed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+
+
+def outputs_of(returns: Any) -> Iterator[Output]:
+    """The outputs in a description of what a function returns: an `Output`, or a tuple or dict of descriptions."""
+    if isinstance(returns, Output):
+        yield returns
+    else:
+        for item in returns.values() if isinstance(returns, dict) else returns:
+            yield from outputs_of(item)
+
+
+def flatten(returns: Any, value: Any) -> dict[str, np.ndarray]:
+    """What a reference returned, as arrays by name."""
+    if isinstance(returns, Output):
+        return {returns.name: np.asarray(value)}
+    pairs = ([(item, value[key]) for key, item in returns.items()] if isinstance(returns, dict)
+             else zip(returns, value, strict=True))
+    return {name: array for item, part in pairs for name, array in flatten(item, part).items()}
+
+
+def read(answer: Any, returns: Any) -> Answer:
+    """Read one answer of a probe, whatever it is."""
+    if not isinstance(answer, dict):
+        return Answer({}, trouble="The answer cannot be read.")
+    if "error" in answer:
+        return Answer({}, raised=_read_error(answer["error"]))
+    if not isinstance(answer.get("value"), dict):
+        return Answer({}, trouble="The answer cannot be read.")
+    extras: list[str] = []
+    outputs = _match(returns, answer["value"], extras, "it")
+    if isinstance(outputs, Trouble):
+        return Answer({}, trouble=outputs.text)
+    return Answer(outputs, changed=_texts(answer.get("changed")), warnings=_texts(answer.get("warnings")),
+                  extras=tuple(extras))
+
+
+def plain(text: Any) -> str:
+    """`text` as one printable line of limited length: it may hold escape sequences, or not be text at all."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT]).split())
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(plain(item) for item in itertools.islice(value, 16)) if isinstance(value, list) else ()
+
+
+def _read_error(error: Any) -> Raised:
+    error = error if isinstance(error, dict) else {}
+    line = error.get("line")
+    return Raised(plain(error.get("type")) or "an exception", plain(error.get("message")),
+                  line if type(line) is int and 0 < line < 10**6 else None, plain(error.get("source")))
+
+
+def _match(returns: Any, node: Any, extras: list[str], name: str) -> dict[str, Any] | Trouble:
+    """Lay a returned value beside its description; a Trouble is about the value as a whole."""
+    node = node if isinstance(node, dict) else {}
+    if isinstance(returns, Output):
+        return {returns.name: _leaf(returns, node)}
+    items = node.get("items")
+    if isinstance(returns, dict):
+        if not isinstance(items, dict):
+            return Trouble(f"{name} is {_kind(node)}; expected a dict with the keys {', '.join(returns)}")
+        extras += [plain(key) for key in itertools.islice(items, 16) if key not in returns]
+        found = {}
+        for key, item in returns.items():
+            missing = Trouble(f"the dict has no key {key!r}; its keys are {_keys(items)}")
+            found |= _spread(item, _match(item, items[key], extras, key) if key in items else missing)
+        return found
+    names = [item.name if isinstance(item, Output) else "gates" for item in returns]
+    if not isinstance(items, list):
+        return Trouble(f"The function returned {_kind(node)}; expected {len(names)} values: {', '.join(names)}."
+                       + _FORGOT * (node.get("type") == "NoneType"))
+    if len(items) != len(names):
+        return Trouble(f"The function returned {len(items)} values; expected {len(names)}: {', '.join(names)}.")
+    found = {}
+    for item, part, name in zip(returns, items, names, strict=True):
+        found |= _spread(item, _match(item, part, extras, name))
+    return found
+
+
+_FORGOT = " Does it end without a return?"
+
+
+def _spread(returns: Any, found: dict[str, Any] | Trouble) -> dict[str, Any]:
+    """A Trouble with one value is the trouble of each output in it; the other values are still compared."""
+    return {output.name: found for output in outputs_of(returns)} if isinstance(found, Trouble) else found
+
+
+def _leaf(output: Output, node: dict) -> np.ndarray | Trouble:
+    array = node.get("array")
+    if isinstance(array, np.ndarray) and array.dtype.kind in "biufc":
+        return array
+    if "dtype" in node:
+        return Trouble(f"has dtype {plain(node['dtype'])}; expected numbers")
+    expected = f"a NumPy array of shape {output.shape}" if output.shape else "a number"
+    items = node.get("items")
+    if isinstance(items, list) and output.shape:
+        return Trouble(f"is {_kind(node)} of {len(items)}; expected {expected}")
+    return Trouble(f"is {_kind(node)}; expected {expected}." + _FORGOT * (node.get("type") == "NoneType"))
+
+
+def _kind(node: dict) -> str:
+    """What a returned value is, in words."""
+    kind = plain(node.get("type")) or "something"
+    if kind == "NoneType":
+        return "None"
+    if kind == "ndarray":
+        kind = "NumPy array"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _keys(items: dict) -> str:
+    return ", ".join(repr(plain(key)) for key in itertools.islice(items, 12)) or "none"

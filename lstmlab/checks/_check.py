@@ -1,0 +1,280 @@
+"""A check: one function of the student's against one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._answers import Answer, Trouble, flatten, outputs_of, read
+from ._compare import close, difference
+from ._diagnose import diagnose
+from ._edits import Mistake, Source, depends_on, home, replay
+from ._verdict import Part, Verdict
+
+
+class Case(NamedTuple):
+    """Inputs of one call.
+
+    Attributes
+    ----------
+    args : dict
+        Arguments by name, in the order in which they are passed: arrays, numbers, and dicts and lists of them.
+    label : str
+        What is special about them, such as ``"B=1, I=3, H=5"``, for the message.
+    part : str, optional
+        The part that this case counts for; that of each output by default.
+    """
+
+    args: dict[str, Any]
+    label: str
+    part: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What one exercise demands.
+
+    Parameters
+    ----------
+    name : str
+        Name of the student's function.
+    draw : callable
+        ``draw(rng) -> list of Case``; the first case should tell mistakes apart, since diagnosis begins with it.
+    reference : callable
+        The same call as the student's, as thin as can be around functions of lstmlab.
+    returns : Output, or a tuple or dict of these
+        What the function returns.
+    parts : dict of str to number
+        Points by part, in the order in which they are shown.
+    mistakes : tuple of Mistake
+        The catalogue.
+    inner : tuple of Source, optional
+        What the reference calls and a mistake may edit, innermost first.
+    hints : dict of str to str, optional
+        By part: what to think of when it alone is wrong and no mistake is recognised.
+    tolerance : float, optional
+        Largest difference that is rounding, relative to the largest entry of an array.
+    kind : str, optional
+        How the probe calls the function: a key of `probe.KINDS`.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator], list[Case]]
+    reference: Callable
+    returns: Any
+    parts: Mapping[str, float]
+    mistakes: tuple[Mistake, ...]
+    inner: tuple[Source, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-9
+    kind: str = "call"
+
+    @property
+    def points(self) -> float:
+        """Points to be had."""
+        return sum(self.parts.values())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that a mistake may edit, the reference last."""
+        return (*self.inner, Source(self.reference, self.name))
+
+    def cases(self, seed: int | bytes) -> list[Case]:
+        """Draw the inputs; the same seed gives the same inputs."""
+        return self.draw(np.random.default_rng(int.from_bytes(seed, "big") if isinstance(seed, bytes) else seed))
+
+    def requests(self, seed: int | bytes) -> list[dict]:
+        """The inputs as plain data for the probe: nothing in them tells what is expected.
+
+        Parameters
+        ----------
+        seed : int or bytes
+            Not negative.
+
+        Returns
+        -------
+        list of dict
+            Each ``{"args": {name: value}}``.
+        """
+        return [{"args": case.args} for case in self.cases(seed)]
+
+    def judge(self, seed: int | bytes, answers: Any) -> Verdict:
+        """Form the verdict.
+
+        Parameters
+        ----------
+        seed : int or bytes
+            The one that the requests were drawn from.
+        answers : list
+            What the probe sent back. It is not trusted: what cannot be read earns nothing and raises nothing.
+
+        Returns
+        -------
+        Verdict
+        """
+        cases = self.cases(seed)
+        if not isinstance(answers, list) or len(answers) != len(cases):
+            return self._nothing("no usable answer", "The run did not answer every call of the function.")
+        return _Judgement(self, cases, [read(answer, self.returns) for answer in answers]).verdict()
+
+    def _nothing(self, headline: str, finding: str) -> Verdict:
+        parts = tuple(Part(name, points, 0, "") for name, points in self.parts.items())
+        return Verdict(self.name, parts, headline, ((finding,),))
+
+
+class _Judgement:
+    """One set of answers beside what was expected."""
+
+    def __init__(self, check: Check, cases: list[Case], answers: list[Answer]):
+        self.check, self.cases, self.answers = check, cases, answers
+        with np.errstate(all="ignore"):
+            self.expected = [flatten(check.returns, check.reference(*case.args.values())) for case in cases]
+        self.notes = [self._notes(*pair) for pair in zip(answers, self.expected, strict=True)]
+
+    def verdict(self) -> Verdict:
+        wrong = [n for n, notes in enumerate(self.notes) if any(notes.values())]
+        if not wrong:
+            return Verdict(self.check.name, self._parts({}), "right", remarks=self._remarks())
+        if unwritten := self._unwritten():
+            return self.check._nothing(*unwritten)
+        mistakes = self._diagnose(wrong)
+        findings = [*self._troubles(), *map(self._explain, mistakes)]
+        follows = self._follows()
+        parts = self._parts(follows)
+        if not mistakes and not any(answer.raised or answer.trouble for answer in self.answers):
+            findings += self._hints(parts)
+        if follows:
+            findings.append(("What follows from your own earlier values needs no change: it earns its points as "
+                             "soon as those are right.",))
+        return Verdict(self.check.name, parts, "wrong", tuple(findings),
+                       tuple(", or ".join(m.name for m in alike) for alike in mistakes), self._remarks())
+
+    # -- comparing ---------------------------------------------------------------------------------
+
+    def _notes(self, answer: Answer, expected: dict[str, np.ndarray]) -> dict[str, str]:
+        """For one case, what is wrong with each output; empty where nothing is."""
+        notes = {}
+        for output in outputs_of(self.check.returns):
+            came = answer.outputs.get(output.name)
+            if came is None:
+                notes[output.name] = "nothing came"
+            elif isinstance(came, Trouble):
+                notes[output.name] = came.text
+            else:
+                notes[output.name] = difference(came, expected[output.name], output.shape, self.check.tolerance)
+        return notes
+
+    def _parts(self, follows: dict[str, str]) -> tuple[Part, ...]:
+        """Points by part: a part is earned when all that counts for it is right in every case."""
+        wrong: dict[str, str] = {}
+        for case, answer, notes in zip(self.cases, self.answers, self.notes, strict=True):
+            for output in outputs_of(self.check.returns):
+                if notes[output.name]:
+                    note = follows.get(output.name) or f"{notes[output.name]} ({case.label})"
+                    note = f"{output.name} {note}" if output.part else note
+                    # of an exception there is nothing to say per part
+                    wrong.setdefault(case.part or output.part or output.name, note if answer.outputs else "")
+        return tuple(Part(name, points, 0 if name in wrong else points, wrong.get(name, ""))
+                     for name, points in self.check.parts.items())
+
+    @property
+    def _outputs(self) -> list[str]:
+        return [output.name for output in outputs_of(self.check.returns)]
+
+    # -- explaining --------------------------------------------------------------------------------
+
+    def _unwritten(self) -> tuple[str, str] | None:
+        raised = [answer.raised for answer in self.answers]
+        if not all(r is not None and r.type == "NotImplementedError" for r in raised):
+            return None
+        if raised[0].source and not raised[0].source.startswith("raise"):
+            return "not there yet", f"It calls something that is not written yet, in {_place(raised[0])}"
+        return "not written yet", "Put your code where the function raises NotImplementedError, then run this again."
+
+    def _diagnose(self, wrong: list[int]) -> list[list[Mistake]]:
+        # a value tells more than an exception
+        telling = [n for n in wrong if self.answers[n].outputs]
+        if not telling:
+            return []
+        check = self.check
+        return diagnose(check.sources, check.returns, check.mistakes, check.tolerance,
+                        [case.args for case in self.cases], self.answers, telling[0])
+
+    def _explain(self, alike: list[Mistake]) -> tuple[str, ...]:
+        """The paragraph of one mistake, or of several that cannot be told apart from outside."""
+        students = dict.fromkeys(home(mistake, self.check.sources).student for mistake in alike)
+        elsewhere = [student for student in students if student != self.check.name]
+        start = f"Most likely, in your {_and(elsewhere)}" if elsewhere else "Most likely"
+        whys = list(dict.fromkeys(line for m in alike for line in (m.why, f"Read: {m.see}.")))
+        lines = [f"{start}: {', or '.join(mistake.name for mistake in alike)}.", *whys]
+        if elsewhere:
+            lines.append(f"What {self.check.name} itself does need not change for it.")
+        return tuple(lines)
+
+    def _troubles(self) -> list[tuple[str, ...]]:
+        """What kept whole answers from being compared, said once."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for case, answer in zip(self.cases, self.answers, strict=True):
+            if answer.raised:
+                r = answer.raised
+                lines = (f"It raised {r.type}{f': {r.message}' if r.message else ''}",)
+                found.setdefault(lines + ((_place(r),) if r.line else ()), []).append(case.label)
+            elif answer.trouble:
+                found.setdefault((answer.trouble,), []).append(case.label)
+        every = len(self.cases)
+        return [lines if len(labels) == every else (*lines, f"For {len(labels)} of {every} inputs; first: {labels[0]}")
+                for lines, labels in list(found.items())[:2]]
+
+    def _hints(self, parts: tuple[Part, ...]) -> list[tuple[str, ...]]:
+        wrong = [part.name for part in parts if part.earned < part.points]
+        return [(self.check.hints[wrong[0]],)] if len(wrong) == 1 and wrong[0] in self.check.hints else []
+
+    def _follows(self) -> dict[str, str]:
+        """Wrong outputs that are right given the student's own others, and what to say of them."""
+        if not all(isinstance(came, np.ndarray) and came.shape == expected[name].shape
+                   for answer, expected in zip(self.answers, self.expected, strict=True)
+                   for name, came in (answer.outputs or dict.fromkeys(expected)).items()):
+            return {}
+        wrong = {name for notes in self.notes for name, note in notes.items() if note}
+        reads = depends_on(self.check.sources, self.check.name, set(self._outputs))
+        return {name: f"but it follows from your own {_and([o for o in self._outputs if o in used and o in wrong])}"
+                for name, used in reads.items() if name in wrong and wrong & set(used) and self._replays(name)}
+
+    def _replays(self, name: str) -> bool:
+        given: dict[str, np.ndarray] = {}
+        function = replay(self.check.sources, self.check.name, name, set(self._outputs), given)
+        for case, answer in zip(self.cases, self.answers, strict=True):
+            given.clear()
+            given.update(answer.outputs)
+            try:
+                with np.errstate(all="ignore"):
+                    outputs = flatten(self.check.returns, function(*case.args.values()))
+            except Exception:                        # a student's array may be anything of that shape
+                return False
+            if not close(answer.outputs[name], outputs[name], self.check.tolerance):
+                return False
+        return True
+
+    def _remarks(self) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for case, answer in zip(self.cases, self.answers, strict=True):
+            for name in answer.changed:
+                if name in case.args:
+                    found[f"The argument {name} was changed in place. It costs nothing here, but whoever called "
+                          "the function still needs it."] = None
+            for key in answer.extras:
+                found[f"A key nobody asked for came back: {key!r}."] = None
+            for text in answer.warnings:
+                found[f"A warning, which costs nothing: {text}"] = None
+        return tuple(found)[:6]
+
+
+def _place(raised: Any) -> str:
+    return f"line {raised.line}{f': {raised.source}' if raised.source else ''}"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,96 @@
+"""Two arrays: are they equal, and if not, what can be said about it without giving the answer away."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+# below this an array's size does not count: an output that is zero but for rounding may be so in its own way
+SMALLEST_SCALE = 1e-4
+
+
+def close(came: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Whether two arrays have one shape and entries equal within `tolerance` of the largest; NaN equals NaN."""
+    return came.shape == expected.shape and not _off(came, expected, tolerance).any()
+
+
+def difference(came: np.ndarray, expected: np.ndarray, words: str, tolerance: float) -> str:
+    """What is wrong with `came`, in one phrase; empty if nothing is.
+
+    Parameters
+    ----------
+    came, expected : ndarray
+    words : str
+        The expected shape in words, such as ``"(B, H)"``.
+    tolerance : float
+        As for `close`.
+
+    Returns
+    -------
+    str
+        It tells at most the order of magnitude of what was expected.
+    """
+    if came.shape != expected.shape:
+        return _shape_note(came, expected, words, tolerance)
+    if expected.dtype.kind in "iu" and came.dtype.kind not in "iu":
+        return f"is {came.dtype}; expected an integer"
+    if came.dtype.kind not in "f" and expected.dtype.kind == "f":
+        return f"has dtype {came.dtype}; expected {expected.dtype}"
+    off = _off(came, expected, tolerance)
+    if not off.any():
+        return ""
+    if came.dtype.itemsize < expected.dtype.itemsize and close(came, expected, 1e-5):
+        return f"has dtype {came.dtype}: the precision of the {expected.dtype} inputs is lost"
+    return _value_note(came, expected, off)
+
+
+def _off(came: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndarray:
+    """Where two arrays of one shape differ."""
+    common = np.result_type(came, expected, np.float64)
+    came, expected = came.astype(common), expected.astype(common)
+    finite = np.isfinite(expected)
+    scale = max(np.abs(expected[finite]).max(initial=0.0), SMALLEST_SCALE)
+    with np.errstate(all="ignore"):
+        near = np.abs(came - expected) <= tolerance * scale
+    return ~np.where(finite, near, (came == expected) | (np.isnan(came) & np.isnan(expected)))
+
+
+def _value_note(came: np.ndarray, expected: np.ndarray, off: np.ndarray) -> str:
+    for test, what in ((np.isnan, "NaN"), (np.isinf, "infinite")):
+        bad = test(came) & off
+        if bad.any():
+            return f"is {what}{_share(bad)}{_at(tuple(np.argwhere(bad)[0]), 'first at')}"
+    error = np.where(off & np.isfinite(expected), np.abs(came - expected), -1.0)
+    worst = np.unravel_index(np.argmax(error), error.shape)
+    return (f"is off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came where "
+            f"{_order(expected[worst])} is expected")
+
+
+def _share(bad: np.ndarray) -> str:
+    return f" in {bad.sum()} of {bad.size} entries" if bad.size > 1 else ""
+
+
+def _at(index: tuple, words: str) -> str:
+    return f", {words} [{', '.join(str(int(n)) for n in index)}]" if index else ""
+
+
+def _order(value: np.generic) -> str:
+    """The order of magnitude: enough to see a wild answer, too little to copy from."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g}"
+    return f"something of the order of {10.0 ** math.floor(math.log10(abs(value))):g}"
+
+
+def _shape_note(came: np.ndarray, expected: np.ndarray, words: str, tolerance: float) -> str:
+    note = f"has shape {came.shape}; expected {expected.shape}{f' = {words}' if words else ''}"
+    orders = [order for order in itertools.permutations(range(came.ndim))
+              if came.ndim <= 4 and came.transpose(order).shape == expected.shape]
+    if not orders:
+        return note
+    # where several orders fit the lengths, the values may tell
+    order = next((order for order in orders if close(came.transpose(order), expected, tolerance)), orders[0])
+    names = words.strip("()").replace(" ", "").rstrip(",").split(",")
+    swapped = ", ".join(names[order.index(axis)] for axis in range(came.ndim))
+    return f"{note}: the axes look swapped, ({swapped})"
