@@ -1,0 +1,33 @@
+"""Run the book's pages anew when the package they compute with has changed.
+
+The execution cache knows a page by its cells alone. A page whose cells stand while `lstmlab` changes beneath
+them would keep its old numbers. So each state of the package has a cache of its own; Sphinx sees that the
+setting changed and reads every page again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import lstmlab
+
+
+def fingerprint(package: Path) -> str:
+    """Hash of every Python source of the package, by name and content."""
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        digest.update(source.relative_to(package).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def use_cache_of_this_package(app, config) -> None:
+    """Set the execution cache to one named after the package's fingerprint."""
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    config.nb_execution_cache_path = str(caches / fingerprint(Path(lstmlab.__file__).parent))
+
+
+def setup(app):
+    """Connect to Sphinx."""
+    app.connect("config-inited", use_cache_of_this_package)
+    return {"version": lstmlab.__version__, "parallel_read_safe": True, "parallel_write_safe": True}
