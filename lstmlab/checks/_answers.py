@@ -93,7 +93,7 @@ def read(answer: Any, returns: Any) -> Answer:
     if not isinstance(answer.get("value"), dict):
         return Answer({}, trouble="The answer cannot be read.")
     extras: list[str] = []
-    outputs = _match(returns, answer["value"], extras, "it")
+    outputs = _match(returns, answer["value"], extras)
     if isinstance(outputs, Trouble):
         return Answer({}, trouble=outputs.text)
     return Answer(outputs, changed=_texts(answer.get("changed")), warnings=_texts(answer.get("warnings")),
@@ -118,7 +118,7 @@ def _read_error(error: Any) -> Raised:
                   line if type(line) is int and 0 < line < 10**6 else None, plain(error.get("source")))
 
 
-def _match(returns: Any, node: Any, extras: list[str], name: str) -> dict[str, Any] | Trouble:
+def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Trouble:
     """Lay a returned value beside its description; a Trouble is about the value as a whole."""
     node = node if isinstance(node, dict) else {}
     if isinstance(returns, Output):
@@ -126,26 +126,23 @@ def _match(returns: Any, node: Any, extras: list[str], name: str) -> dict[str, A
     items = node.get("items")
     if isinstance(returns, dict):
         if not isinstance(items, dict):
-            return Trouble(f"{name} is {_kind(node)}; expected a dict with the keys {', '.join(returns)}")
+            return Trouble(f"{_kind(node)} came; expected a dict with the keys {', '.join(returns)}")
         extras += [plain(key) for key in itertools.islice(items, 16) if key not in returns]
         found = {}
         for key, item in returns.items():
-            missing = Trouble(f"the dict has no key {key!r}; its keys are {_keys(items)}")
-            found |= _spread(item, _match(item, items[key], extras, key) if key in items else missing)
+            missing = Trouble(f"no key {key!r}; the dict has {_keys(items)}")
+            found |= _spread(item, _match(item, items[key], extras) if key in items else missing)
         return found
-    names = [item.name if isinstance(item, Output) else "gates" for item in returns]
+    names = [item.name if isinstance(item, Output) else f"a dict of {', '.join(item)}" for item in returns]
     if not isinstance(items, list):
         return Trouble(f"The function returned {_kind(node)}; expected {len(names)} values: {', '.join(names)}."
-                       + _FORGOT * (node.get("type") == "NoneType"))
+                       + " Does it end without a return?" * (node.get("type") == "NoneType"))
     if len(items) != len(names):
         return Trouble(f"The function returned {len(items)} values; expected {len(names)}: {', '.join(names)}.")
     found = {}
-    for item, part, name in zip(returns, items, names, strict=True):
-        found |= _spread(item, _match(item, part, extras, name))
+    for item, part in zip(returns, items, strict=True):
+        found |= _spread(item, _match(item, part, extras))
     return found
-
-
-_FORGOT = " Does it end without a return?"
 
 
 def _spread(returns: Any, found: dict[str, Any] | Trouble) -> dict[str, Any]:
@@ -158,12 +155,12 @@ def _leaf(output: Output, node: dict) -> np.ndarray | Trouble:
     if isinstance(array, np.ndarray) and array.dtype.kind in "biufc":
         return array
     if "dtype" in node:
-        return Trouble(f"has dtype {plain(node['dtype'])}; expected numbers")
-    expected = f"a NumPy array of shape {output.shape}" if output.shape else "a number"
+        return Trouble(f"dtype {plain(node['dtype'])} came; expected numbers")
+    of = "of shape " if output.shape.startswith("(") else "of "
+    expected = f"a NumPy array {of}{output.shape}" if output.shape else "a number"
     items = node.get("items")
-    if isinstance(items, list) and output.shape:
-        return Trouble(f"is {_kind(node)} of {len(items)}; expected {expected}")
-    return Trouble(f"is {_kind(node)}; expected {expected}." + _FORGOT * (node.get("type") == "NoneType"))
+    length = f" of {len(items)}" if isinstance(items, list) else ""
+    return Trouble(f"{_kind(node)}{length} came; expected {expected}")
 
 
 def _kind(node: dict) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._answers import Answer, Trouble, flatten, outputs_of, read
+from ._answers import Answer, Raised, Trouble, flatten, outputs_of, read
 from ._compare import close, difference
 from ._diagnose import diagnose
 from ._edits import Mistake, Source, depends_on, home, replay
@@ -137,20 +137,18 @@ class _Judgement:
     def verdict(self) -> Verdict:
         wrong = [n for n, notes in enumerate(self.notes) if any(notes.values())]
         if not wrong:
-            return Verdict(self.check.name, self._parts({}), "right", remarks=self._remarks())
+            return Verdict(self.check.name, self._parts({}, False), "right", remarks=self._remarks())
         if unwritten := self._unwritten():
             return self.check._nothing(*unwritten)
         mistakes = self._diagnose(wrong)
         findings = [*self._troubles(), *map(self._explain, mistakes)]
         follows = self._follows()
-        parts = self._parts(follows)
-        if not mistakes and not any(answer.raised or answer.trouble for answer in self.answers):
-            findings += self._hints(parts)
-        if follows:
-            findings.append(("What follows from your own earlier values needs no change: it earns its points as "
-                             "soon as those are right.",))
+        parts = self._parts(follows, explained=bool(mistakes))
+        if not mistakes and self._comparable():
+            findings += self._hints(parts, follows)
         return Verdict(self.check.name, parts, "wrong", tuple(findings),
-                       tuple(", or ".join(m.name for m in alike) for alike in mistakes), self._remarks())
+                       tuple(", or ".join(m.name for m in alike) for alike in mistakes), self._remarks(),
+                       footnote=_POLICY if follows else "")
 
     # -- comparing ---------------------------------------------------------------------------------
 
@@ -167,16 +165,25 @@ class _Judgement:
                 notes[output.name] = difference(came, expected[output.name], output.shape, self.check.tolerance)
         return notes
 
-    def _parts(self, follows: dict[str, str]) -> tuple[Part, ...]:
-        """Points by part: a part is earned when all that counts for it is right in every case."""
+    def _comparable(self) -> bool:
+        """Whether everything that came is an array of the right shape, so that only its values can be wrong."""
+        return all(answer.outputs and all(isinstance(came, np.ndarray) and came.shape == expected[name].shape
+                                          for name, came in answer.outputs.items())
+                   for answer, expected in zip(self.answers, self.expected, strict=True))
+
+    def _parts(self, follows: dict[str, str], explained: bool) -> tuple[Part, ...]:
+        """Points by part: a part is earned when all that counts for it is right in every case.
+
+        Once a mistake `explained` what came, its numbers would only be in the way.
+        """
         wrong: dict[str, str] = {}
         for case, answer, notes in zip(self.cases, self.answers, self.notes, strict=True):
             for output in outputs_of(self.check.returns):
                 if notes[output.name]:
-                    note = follows.get(output.name) or f"{notes[output.name]} ({case.label})"
-                    note = f"{output.name} {note}" if output.part else note
-                    # of an exception there is nothing to say per part
-                    wrong.setdefault(case.part or output.part or output.name, note if answer.outputs else "")
+                    part = case.part or output.part or output.name
+                    note = f"{notes[output.name]}, for {case.label}" * (not explained and bool(answer.outputs))
+                    note = f"{output.name}: {note}" if note and output.part not in ("", output.name) else note
+                    wrong.setdefault(part, follows.get(output.name, note))
         return tuple(Part(name, points, 0 if name in wrong else points, wrong.get(name, ""))
                      for name, points in self.check.parts.items())
 
@@ -191,7 +198,7 @@ class _Judgement:
         if not all(r is not None and r.type == "NotImplementedError" for r in raised):
             return None
         if raised[0].source and not raised[0].source.startswith("raise"):
-            return "not there yet", f"It calls something that is not written yet, in {_place(raised[0])}"
+            return "not there yet", f"It uses something that is not written yet, in {_place(raised[0])}"
         return "not written yet", "Put your code where the function raises NotImplementedError, then run this again."
 
     def _diagnose(self, wrong: list[int]) -> list[list[Mistake]]:
@@ -216,27 +223,33 @@ class _Judgement:
 
     def _troubles(self) -> list[tuple[str, ...]]:
         """What kept whole answers from being compared, said once."""
-        found: dict[tuple[str, ...], list[str]] = {}
+        found: dict[Any, list[str]] = {}
         for case, answer in zip(self.cases, self.answers, strict=True):
             if answer.raised:
-                r = answer.raised
-                lines = (f"It raised {r.type}{f': {r.message}' if r.message else ''}",)
-                found.setdefault(lines + ((_place(r),) if r.line else ()), []).append(case.label)
+                # one slip may read differently for every shape
+                same = (r for r in found if isinstance(r, Raised) and (r.type, r.line) == answer.raised[::2])
+                found.setdefault(next(same, answer.raised), []).append(case.label)
             elif answer.trouble:
-                found.setdefault((answer.trouble,), []).append(case.label)
-        every = len(self.cases)
-        return [lines if len(labels) == every else (*lines, f"For {len(labels)} of {every} inputs; first: {labels[0]}")
-                for lines, labels in list(found.items())[:2]]
+                found.setdefault(answer.trouble, []).append(case.label)
+        return [(*_words(what), *self._which(labels)) for what, labels in list(found.items())[:2]]
 
-    def _hints(self, parts: tuple[Part, ...]) -> list[tuple[str, ...]]:
+    def _which(self, labels: list[str]) -> tuple[str, ...]:
+        if len(labels) == len(self.cases):
+            return ()
+        return (f"For {len(labels)} of {len(self.cases)} inputs, the first being {labels[0]}.",)
+
+    def _hints(self, parts: tuple[Part, ...], follows: dict[str, str]) -> list[tuple[str, ...]]:
+        """What to say when no mistake was recognised."""
         wrong = [part.name for part in parts if part.earned < part.points]
-        return [(self.check.hints[wrong[0]],)] if len(wrong) == 1 and wrong[0] in self.check.hints else []
+        if len(wrong) == 1 and wrong[0] in self.check.hints:
+            return [(self.check.hints[wrong[0]],)]
+        start = next((name for name in wrong if name not in follows), "")
+        where = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
+        return [(f"None of the mistakes in our list fits.{where}",)]
 
     def _follows(self) -> dict[str, str]:
         """Wrong outputs that are right given the student's own others, and what to say of them."""
-        if not all(isinstance(came, np.ndarray) and came.shape == expected[name].shape
-                   for answer, expected in zip(self.answers, self.expected, strict=True)
-                   for name, came in (answer.outputs or dict.fromkeys(expected)).items()):
+        if not self._comparable():
             return {}
         wrong = {name for notes in self.notes for name, note in notes.items() if note}
         reads = depends_on(self.check.sources, self.check.name, set(self._outputs))
@@ -264,15 +277,27 @@ class _Judgement:
             for name in answer.changed:
                 if name in case.args:
                     found[f"The argument {name} was changed in place. It costs nothing here, but whoever called "
-                          "the function still needs it."] = None
+                          "the function may still need it as it was."] = None
             for key in answer.extras:
                 found[f"A key nobody asked for came back: {key!r}."] = None
             for text in answer.warnings:
-                found[f"A warning, which costs nothing: {text}"] = None
+                found[f"{text.removeprefix('RuntimeWarning: ')} (a warning, it costs nothing by itself)"] = None
         return tuple(found)[:6]
 
 
-def _place(raised: Any) -> str:
+_POLICY = ("What follows from your own earlier values needs no change. It earns its points as soon as those are "
+           "right.")
+
+
+def _words(what: Raised | str) -> tuple[str, ...]:
+    """An exception, or what is wrong with a whole returned value, as a paragraph."""
+    if isinstance(what, str):
+        return (what,)
+    first = f"It raised {what.type}{f': {what.message}' if what.message else ''}"
+    return (first, f"At {_place(what)}") if what.line else (first,)
+
+
+def _place(raised: Raised) -> str:
     return f"line {raised.line}{f': {raised.source}' if raised.source else ''}"
 
 

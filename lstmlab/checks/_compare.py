@@ -35,14 +35,14 @@ def difference(came: np.ndarray, expected: np.ndarray, words: str, tolerance: fl
     if came.shape != expected.shape:
         return _shape_note(came, expected, words, tolerance)
     if expected.dtype.kind in "iu" and came.dtype.kind not in "iu":
-        return f"is {came.dtype}; expected an integer"
+        return f"{came.dtype} came; expected an integer"
     if came.dtype.kind not in "f" and expected.dtype.kind == "f":
-        return f"has dtype {came.dtype}; expected {expected.dtype}"
+        return f"dtype {came.dtype} came; expected {expected.dtype}"
     off = _off(came, expected, tolerance)
     if not off.any():
         return ""
     if came.dtype.itemsize < expected.dtype.itemsize and close(came, expected, 1e-5):
-        return f"has dtype {came.dtype}: the precision of the {expected.dtype} inputs is lost"
+        return f"dtype {came.dtype} came: the precision of the {expected.dtype} inputs is lost"
     return _value_note(came, expected, off)
 
 
@@ -61,11 +61,11 @@ def _value_note(came: np.ndarray, expected: np.ndarray, off: np.ndarray) -> str:
     for test, what in ((np.isnan, "NaN"), (np.isinf, "infinite")):
         bad = test(came) & off
         if bad.any():
-            return f"is {what}{_share(bad)}{_at(tuple(np.argwhere(bad)[0]), 'first at')}"
+            return f"{what}{_share(bad)}{_at(tuple(np.argwhere(bad)[0]), 'first at')}"
     error = np.where(off & np.isfinite(expected), np.abs(came - expected), -1.0)
     worst = np.unravel_index(np.argmax(error), error.shape)
-    return (f"is off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came where "
-            f"{_order(expected[worst])} is expected")
+    return (f"off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came, "
+            f"{_order(expected[worst])} expected")
 
 
 def _share(bad: np.ndarray) -> str:
@@ -80,17 +80,18 @@ def _order(value: np.generic) -> str:
     """The order of magnitude: enough to see a wild answer, too little to copy from."""
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
-    return f"something of the order of {10.0 ** math.floor(math.log10(abs(value))):g}"
+    return f"the order of {10.0 ** math.floor(math.log10(abs(value))):g}"
 
 
 def _shape_note(came: np.ndarray, expected: np.ndarray, words: str, tolerance: float) -> str:
-    note = f"has shape {came.shape}; expected {expected.shape}{f' = {words}' if words else ''}"
+    note = f"shape {came.shape} came; expected {expected.shape}{f' = {words}' if words else ''}"
     orders = [order for order in itertools.permutations(range(came.ndim))
               if came.ndim <= 4 and came.transpose(order).shape == expected.shape]
     if not orders:
         return note
     # where several orders fit the lengths, the values may tell
     order = next((order for order in orders if close(came.transpose(order), expected, tolerance)), orders[0])
-    names = words.strip("()").replace(" ", "").rstrip(",").split(",")
-    swapped = ", ".join(names[order.index(axis)] for axis in range(came.ndim))
-    return f"{note}: the axes look swapped, ({swapped})"
+    names = [name.strip() for name in words.strip("()").split(",")]
+    if len(names) != came.ndim:
+        return f"{note}: the axes look swapped"
+    return f"{note}: the axes look swapped, ({', '.join(names[order.index(axis)] for axis in range(came.ndim))})"

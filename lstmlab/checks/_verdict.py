@@ -36,6 +36,8 @@ class Verdict:
         Names of the mistakes diagnosed.
     remarks : tuple of str
         What is worth knowing and costs nothing.
+    footnote : str
+        What the notes of the parts mean for the points.
     """
 
     check: str
@@ -44,6 +46,7 @@ class Verdict:
     findings: tuple[tuple[str, ...], ...] = ()
     mistakes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    footnote: str = ""
 
     @property
     def points(self) -> float:
@@ -74,11 +77,19 @@ class Verdict:
             lines += ["", *_wrap(finding[0], "  ")]
             for paragraph in finding[1:]:
                 lines += _wrap(paragraph, "    ")
-        if any(part.note for part in self.parts):
+        if not self.right and self._tells():
             lines += ["", *self._table()]
+        if self.footnote:
+            lines += ["", *_wrap(self.footnote, "  ")]
+        if self.remarks and not self.right:
+            lines.append("")
         for remark in self.remarks:
             lines += _wrap(f"! {remark}", "  ", "    ")
         return "\n".join(map(_paint, lines) if colour else lines)
+
+    def _tells(self) -> bool:
+        """Whether the parts say more than the headline."""
+        return self.earned > 0 or any(part.note for part in self.parts)
 
     def _table(self) -> list[str]:
         width = max(len(part.name) for part in self.parts)
@@ -86,7 +97,7 @@ class Verdict:
         for part in self.parts:
             right = part.earned == part.points
             start = f"  {'✓' if right else '✗'} {part.name:<{width}}  "
-            words = "right" if right else f"wrong: {part.note}" if part.note else "wrong"
+            words = "right" if right else f"wrong{part.note and ', '}{part.note}"
             lines += _wrap(words, start, " " * len(start))
         return lines
 

@@ -17,10 +17,11 @@ CANDIDATE = f"{CHAPTER}, candidate (eq-lstm-candidate)"
 CELL_STATE = f"{CHAPTER}, cell state (eq-lstm-cell-state)"
 OUTPUT = f"{CHAPTER}, output gate (eq-lstm-output-gate)"
 HIDDEN = f"{CHAPTER}, hidden state (eq-lstm-hidden-state)"
-SIGMOID = f"{CHAPTER}, the logistic function"
-SEQUENCE = f"{CHAPTER}, a whole sequence"
-PARAMETERS = f"{CHAPTER}, parameters and their shapes"
-BIAS = f"{CHAPTER}, the forget bias"
+SIGMOID = f"{CHAPTER}, squashing functions (eq-squashing)"
+SEQUENCE = f'{CHAPTER}, the loop over a sequence in the section "The code"'
+PARAMETERS = f"{CHAPTER}, how many numbers it learns (eq-lstm-parameter-count)"
+HALF_LIFE = f"{CHAPTER}, the road back (eq-lstm-half-life)"
+BIAS = f'{CHAPTER}, section "How long the memory lasts"'
 
 
 # -- sigmoid -------------------------------------------------------------------------------------------
@@ -28,9 +29,9 @@ BIAS = f"{CHAPTER}, the forget bias"
 def _draw_sigmoid(rng):
     extreme = np.array([1e3, -1e3, 1e4, -1e4, 0.0])
     return [
-        Case({"x": rng.normal(0.0, 3.0, (3, 4))}, "x of shape (3, 4), moderate", "moderate"),
-        Case({"x": rng.normal(0.0, 3.0, 7)}, "x of shape (7,), moderate", "moderate"),
-        Case({"x": rng.normal(0.0, 3.0, (2, 3, 2))}, "x of shape (2, 3, 2), moderate", "moderate"),
+        Case({"x": rng.normal(0.0, 3.0, (3, 4))}, "x of shape (3, 4)", "moderate"),
+        Case({"x": rng.normal(0.0, 3.0, 7)}, "x of shape (7,)", "moderate"),
+        Case({"x": rng.normal(0.0, 3.0, (2, 3, 2))}, "x of shape (2, 3, 2)", "moderate"),
         Case({"x": rng.permutation(extreme)}, "entries up to ±1e4", "extreme"),
         Case({"x": rng.uniform(720.0, 1e4, (2, 3)) * rng.choice([-1.0, 1.0], (2, 3))}, "entries up to ±1e4", "extreme"),
     ]
@@ -246,8 +247,7 @@ def lstm_forward(params, xs, h0, C0):
         state, _ = cell.step(params, x, state)
         shown.append(state.h)
     hs = np.stack(shown)
-    h = hs[-1]
-    return hs, h, state.C
+    return hs, state.h, state.C
 
 
 FORWARD_MISTAKES = (
@@ -274,6 +274,10 @@ FORWARD_MISTAKES = (
     Mistake("batch and time exchanged in the output", "np.stack(shown)", "np.stack(shown, axis=1)",
             "Sequences are time-major: hs[t] is the output of step t for the whole batch, so time is the first axis.",
             SEQUENCE),
+    Mistake("batch and time exchanged in the output, and in h", "hs = np.stack(shown)\n    return hs, state.h,",
+            "hs = np.stack(shown, axis=1)\n    return hs, hs[-1],",
+            "Sequences are time-major: hs[t] is the output of step t for the whole batch, so time is the first axis. "
+            "Your last entry of hs is the last example of the batch, not the last step.", SEQUENCE),
     Mistake("the loop runs over the batch", "for x in xs:", "for x in xs.swapaxes(0, 1):",
             "Sequences are time-major: the first axis of xs is time. Running over the second one takes the examples "
             "of a batch for moments of one story.", SEQUENCE),
@@ -294,11 +298,11 @@ FORWARD_MISTAKES = (
             "filled after the loop: an array in a list is the array, not a copy of it.", SEQUENCE),
     Mistake("outputs joined along the batch", "np.stack(shown)", "np.concatenate(shown)",
             "The T outputs were laid end to end on an axis that exists already. hs has a new axis, time.", SEQUENCE),
-    Mistake("the first output returned as the last", "h = hs[-1]", "h = hs[0]",
+    Mistake("the first output returned as the last", "return hs, state.h, state.C", "return hs, hs[0], state.C",
             "The second returned value is the hidden state after the whole sequence.", SEQUENCE),
-    Mistake("C and h returned in the wrong order", "return hs, h, state.C", "return hs, state.C, h",
+    Mistake("C and h returned in the wrong order", "return hs, state.h, state.C", "return hs, state.C, state.h",
             "Both are right, but the order is hs, h, C.", SEQUENCE),
-    Mistake("the initial cell state returned", "return hs, h, state.C", "return hs, h, C0",
+    Mistake("the initial cell state returned", "return hs, state.h, state.C", "return hs, state.h, C0",
             "The third returned value is the cell state after the last step; what came is the one before the first.",
             SEQUENCE),
 )
@@ -386,37 +390,37 @@ def half_life_bias(n):
 
 def _cancels(form, new):
     return Mistake(f"digits lost in {form}", _ROOT, new,
-                   "For large n the forget gate is so close to 1 that float64 cannot tell the difference: at n = 1e12 "
-                   "only four digits of it are left, at 1e17 none. Rearrange so that no two nearly equal numbers are "
-                   "subtracted; NumPy has functions for e^x − 1 and log(1 + x) near zero.", BIAS)
+                   "For large n the forget gate is so close to 1 that float64 can hardly tell the difference: at "
+                   "n = 1e12 four digits of it are left, at 1e17 none. Rearrange so that no two nearly equal numbers "
+                   "are subtracted; NumPy has functions for e^x − 1 and log(1 + x) near zero.", HALF_LIFE)
 
 
 _ROOT, _HALF = "-np.log(np.expm1(np.log(2.0) / n))", "np.log(2.0) / n"
 HALF_LIFE_MISTAKES = (
     Mistake("the sign of the bias", _ROOT, "np.log(np.expm1(np.log(2.0) / n))",
-            "To remember longer a gate has to be more open, so b grows with n.", BIAS),
+            "To remember longer a gate has to be more open, so b grows with n.", HALF_LIFE),
     Mistake("the gate returned, not its bias", _ROOT, "0.5 ** (1.0 / n)",
-            "That is what the gate is to be, a number between 0 and 1. The bias is what σ turns into it.", BIAS),
+            "That is what the gate is to be, a number between 0 and 1. The bias is what σ turns into it.", HALF_LIFE),
     Mistake("the logarithm of the gate", _ROOT, "-np.log(2.0) / n",
-            "The inverse of σ is not the logarithm alone: it compares the share kept with the share lost.", BIAS),
+            "The inverse of σ is not the logarithm alone: it compares the share kept with the share lost.", HALF_LIFE),
     Mistake("a straight line in place of a power", _ROOT, "np.log(2.0 * n - 1.0)",
             "The state is multiplied by the gate at each step, so after n steps by its n-th power; the loss is not "
-            "1/(2n) of the start at each step.", BIAS),
+            "1/(2n) of the start at each step.", HALF_LIFE),
     Mistake("an approximation for large n", _ROOT, "-np.log(np.log(2.0) / n)",
-            "It is the right limit, but off for small n: at n = 1 the bias is exactly zero.", BIAS),
+            "It is the right limit, but off for small n: at n = 1 the bias is exactly zero.", HALF_LIFE),
     Mistake("1/e in place of one half", _HALF, "1.0 / n",
-            "After n steps of yours 37 % is left, which is a time constant. A half-life leaves 50 %.", BIAS),
+            "After n steps of yours 37 % is left, which is a time constant. A half-life leaves 50 %.", HALF_LIFE),
     Mistake("a decimal logarithm", _HALF, "np.log10(2.0) / n",
-            "σ is made of e, so the logarithm that undoes it is the natural one.", BIAS),
+            "σ is made of e, so the logarithm that undoes it is the natural one.", HALF_LIFE),
     Mistake("n times in place of the n-th root", _HALF, "np.log(2.0) * n",
             "The gate's n-th power is one half, so the gate is the n-th root of one half: the longer the memory, the "
-            "closer to 1.", BIAS),
+            "closer to 1.", HALF_LIFE),
     Mistake("one step too many", _HALF, "np.log(2.0) / (n + 1)",
-            "The state is halved after n + 1 steps: at n = 1 a single step has to halve it.", BIAS),
-    _cancels("log(g / (1 − g))", "np.log(0.5 ** (1.0 / n) / (1.0 - 0.5 ** (1.0 / n)))"),
-    _cancels("log(1/g − 1)", "-np.log(1.0 / 0.5 ** (1.0 / n) - 1.0)"),
-    _cancels("2^(1/n) − 1", "-np.log(2.0 ** (1.0 / n) - 1.0)"),
-    _cancels("exp(log 2 / n) − 1", "-np.log(np.exp(np.log(2.0) / n) - 1.0)"),
+            "The state is halved after n + 1 steps: at n = 1 a single step has to halve it.", HALF_LIFE),
+    _cancels("log(g/(1−g))", "np.log(0.5 ** (1.0 / n) / (1.0 - 0.5 ** (1.0 / n)))"),
+    _cancels("log(1/g−1)", "-np.log(1.0 / 0.5 ** (1.0 / n) - 1.0)"),
+    _cancels("2^(1/n)−1", "-np.log(2.0 ** (1.0 / n) - 1.0)"),
+    _cancels("exp(ln2/n)−1", "-np.log(np.exp(np.log(2.0) / n) - 1.0)"),
 )
 
 HALF_LIFE_CHECK = Check(
@@ -462,8 +466,9 @@ BIAS_MISTAKES = (
             "The bias is right, but W_f was overwritten too.", BIAS),
     Mistake("one entry of the bias set", _SET, 'new["b_f"][0] = value',
             "Every hidden unit has its own forget bias; only the first was set.", BIAS),
-    Mistake("the parameters returned unchanged", _SET, "pass",
-            "What came back equals what went in. Does the value reach the dict that is returned?", BIAS),
+    Mistake("b_f left as it was", _SET, "pass",
+            "The forget bias that came back is the old one. Does the value reach the dict that is returned, under "
+            "the right name?", BIAS),
     Mistake("the sign of the value", _SET, 'new["b_f"][:] = -value',
             "With the other sign the gate starts shut, and the cell forgets.", BIAS),
 )
