@@ -58,7 +58,7 @@ def lstm_diagram(highlight: Iterable[str] = ()) -> Svg:
         d.wire("hx", (x, bus), (x, low + 20))
     d.symbol("hx", left - 8, bus + 6, ("h", previous), anchor="end")
     d.symbol("hx", 106, 367, ("x", now))
-    d.symbol("hx", 120, bus + 27, ("[h", previous), (", x", now), ("]", ""), anchor="start", size=18)
+    d.symbol("hx", 120, bus + 27, ("[h", previous), (", x", now), ("]", ""), anchor="start", size=20)
 
     for start, stop in ((left, f - 13), (f + 13, c - 13), (c + 13, right)):
         d.wire("C", (start, top), (stop, top), colour=MEMORY, road=True)

@@ -1,0 +1,122 @@
+"""The book builds without a warning, computes without an error, and needs nothing but itself."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src",
+         "embed": "src", "object": "data", "use": "href", "image": "href"}
+ELSEWHERE = re.compile(r"^(?:[a-z]+:)?//", re.IGNORECASE)
+LABELS = ("forget-gate", "input-gate", "candidate", "cell-state", "output-gate", "hidden-state", "parameter-count",
+          "half-life", "dh", "do", "dC", "df", "di", "dC-tilde", "dC-prev", "dz", "dW", "db", "dhx", "dh-prev", "dx",
+          "dW-sum")
+
+
+class Page(HTMLParser):
+    """What a page loads, links to, offers as an anchor, and runs or styles inline."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.loads, self.links, self.anchors, self.inline = path, [], [], set(), ""
+        self.classes, self._inside = set(), ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.anchors.add(attrs.get("id"))
+        self.classes.update((attrs.get("class") or "").split())
+        if tag == "link" and attrs.get("rel") not in ("next", "prev", "search", "index", "canonical"):
+            self.loads.append(attrs["href"])
+        if attrs.get(LOADS.get(tag)):
+            self.loads.append(attrs[LOADS[tag]])
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
+        if tag in ("script", "style"):
+            self._inside = tag
+
+    def handle_endtag(self, tag):
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside:
+            self.inline += data
+
+
+@pytest.fixture(scope="module")
+def pages(book):
+    """Every page of the built book, by path."""
+    return {path: Page(path) for path in sorted(book.html.glob("*.html"))}
+
+
+def test_build_succeeds(book):
+    """The build command succeeds; it makes every warning an error."""
+    assert book.status == 0, book.said[-4000:]
+
+
+def test_build_holds_every_page(book, pages):
+    """Every page of the table of contents is there."""
+    assert {"index", "lstm-cell", "notation", "bibliography"} <= {path.stem for path in pages}
+
+
+def test_no_cell_failed(book, pages):
+    """No page shows a traceback, and the build wrote no execution report."""
+    assert not any({"traceback", "stderr"} & page.classes for page in pages.values())
+    assert not list((book.html / "reports").glob("*.log"))
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    """No script, style sheet, image or frame of any page has an address off the machine."""
+    assert [(page.path.name, load) for page in pages.values() for load in page.loads if ELSEWHERE.match(load)] == []
+
+
+def test_no_inline_code_names_an_address(pages):
+    """No inline script or style of any page names an address off the machine."""
+    assert [(page.path.name, found) for page in pages.values()
+            for found in re.findall(r"https?://[^\s\"'`)]+", page.inline)] == []
+
+
+def test_no_style_sheet_loads_from_elsewhere(book):
+    """No style sheet that is served fetches a font, an image or another sheet off the machine."""
+    urls = re.compile(r"(?:@import\s+|url\()\s*['\"]?([^'\")\s;]+)")
+    assert [(css.name, url) for css in book.html.rglob("*.css")
+            for url in urls.findall(css.read_text(encoding="utf-8")) if ELSEWHERE.match(url)] == []
+
+
+def test_what_a_page_loads_is_there(pages):
+    """Every local file that a page loads exists."""
+    missing = [(page.path.name, load) for page in pages.values() for load in page.loads
+               if not urlsplit(load).scheme and urlsplit(load).path
+               and not (page.path.parent / unquote(urlsplit(load).path)).is_file()]
+    assert missing == []
+
+
+def test_internal_links_resolve(pages):
+    """Every link within the book leads to a file, and its fragment to an anchor on that page."""
+    broken = []
+    for page in pages.values():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+            reached = target.is_file() and (not parts.fragment or target not in pages
+                                            or unquote(parts.fragment) in pages[target].anchors)
+            if not reached:
+                broken.append((page.path.name, link))
+    assert broken == []
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_equation_label_is_an_anchor(book, pages, label):
+    """The equations that code, tests and problem sets cite have their anchors in the chapter."""
+    assert f"equation-eq-lstm-{label.lower()}" in pages[book.html / "lstm-cell.html"].anchors
+
+
+def test_gradient_check_of_the_page_agrees(book):
+    """The report printed in the chapter says that derivation and differences agree."""
+    text = (book.html / "lstm-cell.html").read_text(encoding="utf-8")
+    assert re.search(r"agree: largest error \d\.\de-\d\d at", text)
+    assert "DISAGREE" not in text

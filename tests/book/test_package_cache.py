@@ -1,0 +1,47 @@
+"""The execution cache follows the package: pages are computed anew when it changes."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "book" / "_ext" / "package_cache.py"
+
+
+@pytest.fixture(scope="module")
+def fingerprint():
+    """The function under test, loaded from the book's extension."""
+    spec = importlib.util.spec_from_file_location("package_cache", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.fingerprint
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package of two files."""
+    (tmp_path / "room").mkdir()
+    (tmp_path / "__init__.py").write_text("x = 1\n")
+    (tmp_path / "room" / "__init__.py").write_text("y = 2\n")
+    return tmp_path
+
+
+def test_fingerprint_stands_while_the_package_does(fingerprint, package):
+    """The same sources have the same fingerprint, whatever else lies beside them."""
+    before = fingerprint(package)
+    (package / "notes.txt").write_text("not code")
+    assert fingerprint(package) == before
+
+
+def test_fingerprint_follows_an_edit(fingerprint, package):
+    """An edit in a subpackage changes the fingerprint."""
+    before = fingerprint(package)
+    (package / "room" / "__init__.py").write_text("y = 3\n")
+    assert fingerprint(package) != before
+
+
+def test_fingerprint_follows_a_rename(fingerprint, package):
+    """A file under another name changes the fingerprint."""
+    before = fingerprint(package)
+    (package / "room" / "__init__.py").rename(package / "room" / "other.py")
+    assert fingerprint(package) != before
