@@ -8,6 +8,7 @@ setting changed and reads every page again.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import lstmlab
@@ -22,9 +23,13 @@ def fingerprint(package: Path) -> str:
 
 
 def use_cache_of_this_package(app, config) -> None:
-    """Set the execution cache to one named after the package's fingerprint."""
+    """Set the execution cache to one named after the package's fingerprint, and clear away the others."""
     caches = Path(app.outdir).parent / ".jupyter_cache"
-    config.nb_execution_cache_path = str(caches / fingerprint(Path(lstmlab.__file__).parent))
+    current = fingerprint(Path(lstmlab.__file__).parent)
+    for outdated in caches.glob("*"):
+        if outdated.is_dir() and outdated.name != current:
+            shutil.rmtree(outdated)
+    config.nb_execution_cache_path = str(caches / current)
 
 
 def setup(app):

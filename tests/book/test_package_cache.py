@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,12 +10,18 @@ SOURCE = Path(__file__).parents[2] / "book" / "_ext" / "package_cache.py"
 
 
 @pytest.fixture(scope="module")
-def fingerprint():
-    """The function under test, loaded from the book's extension."""
+def extension():
+    """The book's extension, loaded as a module."""
     spec = importlib.util.spec_from_file_location("package_cache", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.fingerprint
+    return module
+
+
+@pytest.fixture
+def fingerprint(extension):
+    """The function that names a state of the package."""
+    return extension.fingerprint
 
 
 @pytest.fixture
@@ -45,3 +52,14 @@ def test_fingerprint_follows_a_rename(fingerprint, package):
     before = fingerprint(package)
     (package / "room" / "__init__.py").rename(package / "room" / "other.py")
     assert fingerprint(package) != before
+
+
+def test_each_state_of_the_package_has_its_own_cache(extension, tmp_path):
+    """The cache is set to a folder named after the package as it is; those of other states are cleared away."""
+    outdated = tmp_path / ".jupyter_cache" / "0123456789ab"
+    outdated.mkdir(parents=True)
+    config = SimpleNamespace(nb_execution_cache_path="")
+    extension.use_cache_of_this_package(SimpleNamespace(outdir=tmp_path / "html"), config)
+    current = extension.fingerprint(Path(extension.lstmlab.__file__).parent)
+    assert config.nb_execution_cache_path == str(tmp_path / ".jupyter_cache" / current)
+    assert not outdated.exists()
