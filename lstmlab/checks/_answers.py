@@ -136,7 +136,7 @@ def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Troub
     names = [item.name if isinstance(item, Output) else f"a dict of {', '.join(item)}" for item in returns]
     if not isinstance(items, list):
         return Trouble(f"The function returned {_kind(node)}; expected {len(names)} values: {', '.join(names)}."
-                       + " Does it end without a return?" * (node.get("type") == "NoneType"))
+                       + " Does it end without a return?" * (plain(node.get("type")) == "NoneType"))
     if len(items) != len(names):
         return Trouble(f"The function returned {len(items)} values; expected {len(names)}: {', '.join(names)}.")
     found = {}

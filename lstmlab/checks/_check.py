@@ -33,7 +33,7 @@ class Case(NamedTuple):
     part: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Check:
     """What one exercise demands.
 
@@ -71,6 +71,9 @@ class Check:
     hints: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-9
     kind: str = "call"
+
+    def __repr__(self) -> str:
+        return f"<Check {self.name}: {self.points:g} points, {len(self.mistakes)} mistakes>"
 
     @property
     def points(self) -> float:
