@@ -11,6 +11,8 @@ SETS := $(notdir $(wildcard solutions/*))
 NOTEBOOKS := $(wildcard solutions/*/*.ipynb)
 BOOK := $(shell find book _config.yml lstmlab -type f -not -path '*/__pycache__/*' -not -path 'lstmlab/grading/*')
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# nbgrader calls its own tools by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 course: grade
 	@printf '\nThe book:              %s\n' '_build/html/index.html   (open it in a browser; it needs no network)'

@@ -1,5 +1,11 @@
 """nbgrader's settings for this course; every `nbgrader` command and the Formgrader read them."""
 
+from pathlib import Path
+
+import nbgrader
+
+import lstmlab
+
 c = get_config()  # noqa: F821  (nbgrader provides it)
 
 c.CourseDirectory.course_id = "lstmlab"
@@ -21,4 +27,8 @@ c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"
 
 # What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.mathjax_url = ""
+c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.feedback.safe_markdown"}
+c.HTMLExporter.extra_template_basedirs = [
+    str(Path(lstmlab.__file__).parent / "grading" / "templates"),
+    str(Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"),
+]

@@ -62,8 +62,8 @@ def show(console, problem_set: str, outcomes: list) -> None:
     for outcome in outcomes:
         record = outcome.record
         mark = f"{record.earned:g} / {record.points:g}" if record and record.status != "failed" else "–"
-        why = "; ".join([*record.mistakes, *([record.reason] if record.reason else [])]) if record else ""
-        table.add_row(outcome.student, mark, outcome.status, why)
+        why = dict.fromkeys((*record.mistakes, record.reason)) if record else ()
+        table.add_row(outcome.student, mark, outcome.status, "; ".join(filter(None, why)))
     console.print(table)
     fresh = [outcome.seconds for outcome in outcomes if outcome.fresh]
     console.print(f"{len(fresh)} graded now" + (f", {sum(fresh) / len(fresh):.2f} s each" if fresh else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties
 from nbgrader.utils import parse_utc
+from sqlalchemy.exc import SAWarning
 
 from . import grade as grading
 from .course import Course, CourseError, checks_digest
 from .grade import Graded, Limits
-from .gradebook import Record, find_record, open_gradebook, record, withdraw
+from .gradebook import Record, find_record, record, withdraw
 from .release import Release
 from .sandbox import require_sandbox
 from .submission import Unreadable, read_once
@@ -77,7 +79,7 @@ def grade_class(course: Course, problem_set: str, student: str | None = None, fo
         require_sandbox()
     releases = course.releases(problem_set)
     folders = course.submissions(problem_set)
-    with course.lock(), open_gradebook(course.directories.db_url, course.directories.course_id) as gradebook:
+    with course.lock(), course.gradebook() as gradebook:
         require_released(gradebook, problem_set)
         students = sorted({s.id for s in gradebook.students} | folders.keys())
         if student is not None:
@@ -133,11 +135,13 @@ def unchanged(known: Record, raw: bytes, problem: str, release: Release) -> bool
 
 def enter(gradebook: Gradebook, release: Release, student: str, folder: Path) -> None:
     """Enter the student and the submission, with the time in its timestamp.txt if there is one."""
-    gradebook.update_or_create_student(student)
     when = {}
     with contextlib.suppress(Unreadable, ValueError):              # no time, or none that can be read
         when["timestamp"] = parse_utc(read_once(folder / "timestamp.txt").decode().strip())
-    gradebook.update_or_create_submission(release.problem_set, student, **when)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)                 # nbgrader's way of building rows, harmless
+        gradebook.update_or_create_student(student)
+        gradebook.update_or_create_submission(release.problem_set, student, **when)
 
 
 def write_notebook(where: Path, name: str, graded: Graded) -> None:
@@ -151,5 +155,5 @@ def write_notebook(where: Path, name: str, graded: Graded) -> None:
 def assign_penalty(course: Course, release: Release, student: str) -> None:
     """Let nbgrader's own stage set the late penalty, by the course's policy."""
     names = {"student": student, "assignment": release.problem_set, "notebook": release.name,
-             "db_url": course.directories.db_url}
+             "db_url": course.db_url}
     AssignLatePenalties(config=course.config).preprocess(nbformat.v4.new_notebook(), {"nbgrader": names})

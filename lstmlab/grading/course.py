@@ -12,10 +12,13 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+from nbgrader.api import Gradebook
 from nbgrader.apps import NbGrader
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
+from .gradebook import open_gradebook
 from .release import Release, ReleaseError, read_release
 from .sandbox import PACKAGE
 
@@ -43,6 +46,18 @@ class Course:
     root: Path
     directories: CourseDirectory
     config: Config
+
+    @property
+    def db_url(self) -> str:
+        """The gradebook's address; a relative SQLite path is meant from the course's top folder."""
+        url = sa.make_url(self.directories.db_url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            url = url.set(database=str(self.root / url.database))
+        return url.render_as_string(hide_password=False)
+
+    def gradebook(self) -> Gradebook:
+        """Open the gradebook; close it, or use it in a `with`."""
+        return open_gradebook(self.db_url, self.directories.course_id)
 
     @property
     def submitted(self) -> Path:

@@ -64,7 +64,25 @@ class Mark:
 
 @dataclass(frozen=True)
 class Graded:
-    """A graded submission: the executed notebook, a mark per test cell, a status and its reason."""
+    """A graded submission.
+
+    Attributes
+    ----------
+    release : Release
+        What it was graded against.
+    notebook : NotebookNode
+        The executed notebook.
+    marks : tuple of Mark
+        One per test cell.
+    status, reason : str
+        How it ended, and why if that is not `graded`.
+    notes : tuple of str
+        What had to be put right.
+    unanswered : frozenset of str
+        Solution cells left as they were released.
+    digest : str
+        Hash of the submission.
+    """
 
     release: Release
     notebook: NotebookNode
@@ -72,6 +90,7 @@ class Graded:
     status: str
     reason: str
     notes: tuple[str, ...]
+    unanswered: frozenset[str]
     digest: str
 
     @property
@@ -134,7 +153,7 @@ def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Lim
     status, reason = summary(marks.values())
     cells = [executed(cell, shown.get(n, []), marks) for n, cell in enumerate(submission.cells)]
     return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, submission.notes,
-                  digest(raw))
+                  submission.unanswered, digest(raw))
 
 
 def ungraded(release: Release, status: str, reason: str, submission_hash: str = "") -> Graded:
@@ -142,7 +161,8 @@ def ungraded(release: Release, status: str, reason: str, submission_hash: str = 
     marks = {g: Mark(g, call.check, call.points, None, "no verdict", f"No mark was formed: {reason}.")
              for g, call in release.tests.items()}
     cells = [executed(Cell(c.cell_type, c.source, c), [], marks) for c in release.cells]
-    return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, (), submission_hash)
+    return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, (), frozenset(),
+                  submission_hash)
 
 
 # -- running -------------------------------------------------------------------------------------------

@@ -106,9 +106,12 @@ def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str)
     """
     assignment, notebook = graded.release.problem_set, graded.release.name
     scores = {mark.grade_id: mark.earned for mark in graded.marks}
-    for grade in gradebook.find_submission_notebook(notebook, assignment, student).grades:
+    submitted = gradebook.find_submission_notebook(notebook, assignment, student)
+    for grade in submitted.grades:
         grade.auto_score = scores.get(grade.name)
         grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+    for comment in submitted.comments:
+        comment.auto_comment = "No response." if comment.name in graded.unanswered else None
     key = {"assignment": assignment, "notebook": notebook, "student": student}
     for table in (_mark, _submission):
         gradebook.db.execute(table.delete().where(_whose(table, assignment, notebook, student)))

@@ -36,7 +36,7 @@ class GradingExporter(NotebookExporter):
         names = resources["nbgrader"]
         release = read_release(course.root / directories.release_directory / names["assignment"]
                                / f"{names['notebook']}.ipynb")
-        with open_gradebook(directories.db_url, directories.course_id) as gradebook:
+        with course.gradebook() as gradebook:
             withdraw(gradebook, names["assignment"], names["notebook"], names["student"])
         try:
             self._graded = grading.grade(read_once(path), release, names["student"], course.secret())

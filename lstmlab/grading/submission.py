@@ -42,6 +42,12 @@ class Submission:
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
 
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """Solution cells that are still as they were released."""
+        return frozenset(cell.released.grade_id for cell in self.cells if cell.released and not cell.released.locked
+                         and cell.source.strip() in ("", cell.released.source.strip()))
+
 
 def read_once(path: Path) -> bytes:
     """Read a submitted file, once: a regular file of limited size, never through a link.

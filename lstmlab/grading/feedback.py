@@ -1,0 +1,58 @@
+"""Markdown as nbgrader shows it to instructors and students: sanitised, with equations as MathML, loading nothing."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import bleach
+from bleach.sanitizer import ALLOWED_TAGS
+from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+TAGS = ALLOWED_TAGS | {"br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre", "span", "sub", "sup", "del",
+                       "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
+ATTRIBUTES = {"a": ["href", "title"], "th": ["align"], "td": ["align"], "abbr": ["title"]}
+PROTOCOLS = {"http", "https", "mailto"}
+_MATH = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$(?!\w)", re.DOTALL)
+_CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+
+
+def safe_markdown(source: str) -> str:
+    """HTML of a Markdown cell that cannot act in the browser that shows it.
+
+    Takes the place of nbconvert's ``markdown2html`` filter, so that the Formgrader's and the feedback's own
+    templates use it. No script, handler, style, picture or frame gets through, from whomever it comes; TeX
+    between dollar signs becomes MathML, which browsers show without MathJax.
+
+    Examples
+    --------
+    >>> safe_markdown("<img src=x onerror=alert(1)> a $x_t$").count("<math"), "onerror" in safe_markdown("<b onerror>")
+    (1, False)
+    """
+    equations: list[str] = []
+
+    def keep(match: re.Match) -> str:
+        equations.append(mathml(match["display"] or match["inline"], "block" if match["display"] else "inline"))
+        return f"\uf8ff{len(equations) - 1}\uf8ff"                 # a private-use mark that Markdown leaves alone
+
+    pieces = _CODE.split(source.replace("\uf8ff", ""))
+    pieces[::2] = [_MATH.sub(keep, piece) for piece in pieces[::2]]
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    clean = bleach.clean(MarkdownWithMath(renderer).render("".join(pieces)), TAGS, ATTRIBUTES, PROTOCOLS, strip=True)
+    return re.sub("\uf8ff([0-9]+)\uf8ff", lambda match: equations[int(match[1])], clean)
+
+
+def mathml(tex: str, display: str) -> str:
+    """MathML of a TeX formula; the formula itself where it cannot be read."""
+    tex = re.sub(r"(begin|end){aligned}", r"\1{align*}", tex.strip())
+    tex = re.sub(r"\\[!,;]", " ", tex)
+    try:
+        made = convert(html.unescape(tex), display=display)
+    except Exception:                                              # the converter has no exception of its own
+        return f"<code>{html.escape(tex)}</code>"
+    return bleach.clean(made, MATHML, {"*": ["display", "xmlns", "stretchy", "columnalign", "mathvariant", "width"]})
+
+
+MATHML = {"math", "mrow", "mi", "mo", "mn", "mtext", "msub", "msup", "msubsup", "mover", "munder", "munderover",
+          "mfrac", "msqrt", "mroot", "mspace", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose"}

@@ -1,0 +1,64 @@
+"""A course in a folder of its own: released, and with the sample class handed in."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lstmlab.grading.course import open_course
+from lstmlab.grading.sandbox import Limits
+
+ROOT = Path(__file__).parent.parent.parent
+LIMITS = Limits(seconds=4)
+
+
+def _load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The module that makes the sample class."""
+    return _load(ROOT / "tests" / "sample_class.py")
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """Run a command of the environment's in a folder; return what it printed."""
+    bin_directory = Path(sys.executable).parent
+
+    def run(folder, *command, check=True):
+        environment = os.environ | {"PATH": f"{bin_directory}:{os.environ['PATH']}", "COLUMNS": "120"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory, tool):
+    """A course whose problem set is released and whose class is empty."""
+    root = tmp_path_factory.mktemp("released")
+    shutil.copy(ROOT / "nbgrader_config.py", root)
+    shutil.copytree(ROOT / "solutions", root / "solutions")
+    (root / "class").mkdir(mode=0o700)
+    tool(root, "nbgrader", "generate_assignment", "ps3-lstm-forward")
+    return root
+
+
+@pytest.fixture
+def course(released, tmp_path):
+    """A fresh copy of the released course."""
+    root = tmp_path / "course"
+    shutil.copytree(released, root)
+    (root / "class").chmod(0o700)
+    return open_course(root)
