@@ -55,7 +55,7 @@ grade: .make/venv .make/system .make/book class/.released
 	@mkdir -p $(@D) && touch $@
 
 .make/book: .make/venv $(BOOK)
-	$(BIN)/jupyter-book build book --config _config.yml --path-output . -n -W --keep-going
+	$(BIN)/jupyter-book build book --config _config.yml --path-output . --all -n -W --keep-going
 	@mkdir -p $(@D) && touch $@
 
 class/.released: .make/venv $(NOTEBOOKS) nbgrader_config.py
