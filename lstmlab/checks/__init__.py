@@ -1,6 +1,10 @@
 """What each exercise demands: inputs, reference, tolerance, and the catalogue of mistakes.
 
 `probe` and `wire` run where the student's function is; everything else forms the verdict.
+
+A problem set is one module here, ``ps<number>_<topic>.py``, with a tuple `CHECKS`, and one notebook of the same name
+in ``solutions``; nothing else has to know of it. A `Check` holds inputs drawn from a seed, a reference made of
+functions of lstmlab, the points by part, and the `Mistake`s, each an edit of the reference's own source.
 """
 
 from ._answers import Output

@@ -92,10 +92,12 @@ def read(answer: Any, returns: Any) -> Answer:
         return Answer({}, raised=_read_error(answer["error"]))
     if not isinstance(answer.get("value"), dict):
         return Answer({}, trouble="The answer cannot be read.")
+    if plain(answer["value"].get("type")) == "NoneType":
+        return Answer({}, trouble=f"None came; expected {_expected(returns)}. Does the function end without a return?")
     extras: list[str] = []
     outputs = _match(returns, answer["value"], extras)
     if isinstance(outputs, Trouble):
-        return Answer({}, trouble=outputs.text)
+        return Answer({}, trouble=f"{outputs.text[0].upper()}{outputs.text[1:]}.")
     return Answer(outputs, changed=_texts(answer.get("changed")), warnings=_texts(answer.get("warnings")),
                   extras=tuple(extras))
 
@@ -121,46 +123,48 @@ def _read_error(error: Any) -> Raised:
 def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Trouble:
     """Lay a returned value beside its description; a Trouble is about the value as a whole."""
     node = node if isinstance(node, dict) else {}
+    items = node.get("items")
     if isinstance(returns, Output):
         return {returns.name: _leaf(returns, node)}
-    items = node.get("items")
     if isinstance(returns, dict):
         if not isinstance(items, dict):
-            return Trouble(f"{_kind(node)} came; expected a dict with the keys {', '.join(returns)}")
+            return Trouble(f"{_kind(node)} came; expected {_expected(returns)}")
         extras += [plain(key) for key in itertools.islice(items, 16) if key not in returns]
-        found = {}
-        for key, item in returns.items():
-            missing = Trouble(f"no key {key!r}; the dict has {_keys(items)}")
-            found |= _spread(item, _match(item, items[key], extras) if key in items else missing)
-        return found
-    names = [item.name if isinstance(item, Output) else f"a dict of {', '.join(item)}" for item in returns]
-    if not isinstance(items, list):
-        return Trouble(f"The function returned {_kind(node)}; expected {len(names)} values: {', '.join(names)}."
-                       + " Does it end without a return?" * (plain(node.get("type")) == "NoneType"))
-    if len(items) != len(names):
-        return Trouble(f"The function returned {len(items)} values; expected {len(names)}: {', '.join(names)}.")
+        missing = {key: Trouble(f"no key {key!r}; the dict has {_keys(items)}") for key in returns}
+        pairs = [(item, _match(item, items[key], extras) if key in items else missing[key])
+                 for key, item in returns.items()]
+    else:
+        if not isinstance(items, list) or len(items) != len(returns):
+            came = f"{len(items)} values" if isinstance(items, list) else _kind(node)
+            return Trouble(f"{came} came; expected {_expected(returns)}")
+        pairs = [(item, _match(item, part, extras)) for item, part in zip(returns, items, strict=True)]
     found = {}
-    for item, part in zip(returns, items, strict=True):
-        found |= _spread(item, _match(item, part, extras))
+    for item, part in pairs:
+        # a Trouble with one value is the trouble of each output in it; the other values are still compared
+        found |= {output.name: part for output in outputs_of(item)} if isinstance(part, Trouble) else part
     return found
 
 
-def _spread(returns: Any, found: dict[str, Any] | Trouble) -> dict[str, Any]:
-    """A Trouble with one value is the trouble of each output in it; the other values are still compared."""
-    return {output.name: found for output in outputs_of(returns)} if isinstance(found, Trouble) else found
-
-
 def _leaf(output: Output, node: dict) -> np.ndarray | Trouble:
-    array = node.get("array")
+    array, items = node.get("array"), node.get("items")
     if isinstance(array, np.ndarray) and array.dtype.kind in "biufc":
         return array
     if "dtype" in node:
         return Trouble(f"dtype {plain(node['dtype'])} came; expected numbers")
-    of = "of shape " if output.shape.startswith("(") else "of "
-    expected = f"a NumPy array {of}{output.shape}" if output.shape else "a number"
-    items = node.get("items")
     length = f" of {len(items)}" if isinstance(items, list) else ""
-    return Trouble(f"{_kind(node)}{length} came; expected {expected}")
+    return Trouble(f"{_kind(node)}{length} came; expected {_expected(output)}")
+
+
+def _expected(returns: Any) -> str:
+    """What a function is to return, in words."""
+    if isinstance(returns, Output):
+        of = "of shape " if returns.shape.startswith("(") else "of "
+        return f"a NumPy array {of}{returns.shape}" if returns.shape else "a number"
+    if isinstance(returns, dict):
+        return f"a dict with the keys {', '.join(returns)}"
+    names = [item.name if isinstance(item, Output) else "a dict" if isinstance(item, dict) else "a tuple"
+             for item in returns]
+    return f"{len(names)} values: {', '.join(names)}"
 
 
 def _kind(node: dict) -> str:

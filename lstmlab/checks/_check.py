@@ -247,8 +247,11 @@ class _Judgement:
         if len(wrong) == 1 and wrong[0] in self.check.hints:
             return [(self.check.hints[wrong[0]],)]
         start = next((name for name in wrong if name not in follows), "")
-        where = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
-        return [(f"None of the mistakes in our list fits.{where}",)]
+        advice = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
+        earlier = list(dict.fromkeys(s.student for s in self.check.inner if s.student != self.check.name))
+        if advice and earlier:
+            advice = f" First get your {_and(earlier)} right, then start with {start}."
+        return [(f"None of the mistakes in our list fits.{advice}",)]
 
     def _follows(self) -> dict[str, str]:
         """Wrong outputs that are right given the student's own others, and what to say of them."""

@@ -124,7 +124,7 @@ def test_what_follows_from_own_values_is_said(wrong, right_given_own):
     assert following == right_given_own
     assert all(part.earned == 0 for part in verdict.parts if part.name in following)
     assert "as soon as those are right" in " ".join(verdict.text().split())
-    assert f"Start with {wrong}." in verdict.text()
+    assert f"First get your sigmoid right, then start with {wrong}." in " ".join(verdict.text().split())
 
 
 def test_what_does_not_follow_is_not_excused():
@@ -173,10 +173,10 @@ MESSAGES = {
     "not written": ("lstm_step", raises(NotImplementedError()), "lstm_step: not written yet (0 of 6 points)"),
     "uses unwritten": ("lstm_step", lambda *args: UNWRITTEN["sigmoid"](1), "uses something that is not written yet"),
     "too few values": ("lstm_step", step(lambda h, C, gates: (h, C)),
-                       "returned 2 values; expected 3: h, C, a dict of f, i, C_tilde, o"),
-    "too many values": ("lstm_forward", lambda *args: (*lstm_forward(*args), 1), "returned 4 values; expected 3"),
-    "none": ("lstm_forward", lambda *args: None, "returned None; expected 3 values: hs, h, C. Does it end without"),
-    "an array alone": ("lstm_forward", lambda *args: lstm_forward(*args)[0], "a NumPy array; expected 3 values"),
+                       "2 values came; expected 3 values: h, C, a dict."),
+    "too many values": ("lstm_forward", lambda *args: (*lstm_forward(*args), 1), "4 values came; expected 3 values"),
+    "none": ("lstm_forward", lambda *args: None, "3 values: hs, h, C. Does the function end without a return?"),
+    "an array alone": ("lstm_forward", lambda *args: lstm_forward(*args)[0], "A NumPy array came; expected 3 values"),
     "missing key": ("lstm_step", step(lambda h, C, g: (h, C, {k: g[k] for k in "fio"})), "no key 'C_tilde'"),
     "gates no dict": ("lstm_step", step(lambda h, C, gates: (h, C, list(gates.values()))),
                       "a list came; expected a dict with the keys f, i, C_tilde, o"),
@@ -187,7 +187,7 @@ MESSAGES = {
     "three axes": ("lstm_forward", forward_with_axes((2, 0, 1)), "the axes look swapped, (H, T, B)"),
     "axes of any shape": ("half_life_bias", lambda n: half_life_bias(n).T, "the axes look swapped"),
     "wrong shape": ("lstm_step", step(lambda h, C, gates: (h, C[:, :1], gates)), "shape (2, 1) came; expected (2, 5)"),
-    "no array": ("sigmoid", lambda x: None, "None came; expected a NumPy array of the shape of x"),
+    "no array": ("sigmoid", lambda x: None, "None came; expected a NumPy array of the shape of x. Does"),
     "a list": ("lstm_step", step(lambda h, C, gates: (h.tolist(), C, gates)), "a list of 2 came; expected a"),
     "objects": ("sigmoid", lambda x: sigmoid(x).astype(object), "dtype object came; expected numbers"),
     "text": ("parameter_count", lambda i, h: "160", "a str came; expected a number"),
