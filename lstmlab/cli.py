@@ -62,9 +62,14 @@ def show(console, problem_set: str, outcomes: list) -> None:
     for outcome in outcomes:
         record = outcome.record
         mark = f"{record.earned:g} / {record.points:g}" if record and record.status != "failed" else "–"
-        why = dict.fromkeys((*record.mistakes, record.reason)) if record else ()
-        table.add_row(outcome.student, mark, outcome.status, "; ".join(filter(None, why)))
+        table.add_row(outcome.student, mark, outcome.status, "; ".join(reasons(record)) if record else "")
     console.print(table)
     fresh = [outcome.seconds for outcome in outcomes if outcome.fresh]
     console.print(f"{len(fresh)} graded now" + (f", {sum(fresh) / len(fresh):.2f} s each" if fresh else "")
                   + f"; {len(outcomes) - len(fresh)} unchanged or missing.")
+
+
+def reasons(record) -> list[str]:
+    """What a row says beside the mark: the mistakes by name, what is wrong without one, why it did not end well."""
+    unexplained = f"no named mistake in {', '.join(record.unexplained)}" if record.unexplained else ""
+    return [words for words in dict.fromkeys((*record.mistakes, unexplained, record.reason)) if words]

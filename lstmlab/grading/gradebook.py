@@ -53,7 +53,21 @@ _mark = sa.Table(
 
 @dataclass(frozen=True)
 class Record:
-    """What the gradebook knows of a graded submission."""
+    """What the gradebook knows of a graded submission.
+
+    Attributes
+    ----------
+    status, reason : str
+        How it ended, and why.
+    submission_hash, release_hash, checks_hash : str
+        What was graded, against what, by what.
+    earned, points : float
+        Of all test cells; a cell without a verdict earned nothing yet.
+    mistakes : tuple of str
+        Mistakes that were named.
+    unexplained : tuple of str
+        Checks that lost points without a mistake that could be named.
+    """
 
     status: str
     reason: str
@@ -63,6 +77,7 @@ class Record:
     earned: float
     points: float
     mistakes: tuple[str, ...]
+    unexplained: tuple[str, ...]
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
@@ -135,8 +150,10 @@ def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: s
         return None
     marks = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
     mistakes = tuple(name for mark in marks for name in json.loads(mark.mistakes))
+    unexplained = tuple(mark.check for mark in marks
+                        if mark.earned is not None and mark.earned < mark.points and mark.mistakes == "[]")
     return Record(row.status, row.reason, row.submission_hash, row.release_hash, row.checks_hash,
-                  sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes)
+                  sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes, unexplained)
 
 
 def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:

@@ -8,10 +8,10 @@ import pytest
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import open_course
 from lstmlab.grading.gradebook import find_record
-
-from .conftest import LIMITS
+from lstmlab.grading.sandbox import Limits
 
 SET = "ps3-lstm-forward"
+LIMITS = Limits(seconds=4)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from lstmlab.grading.course import open_course
-from lstmlab.grading.sandbox import Limits
 
-ROOT = Path(__file__).parent.parent.parent
-LIMITS = Limits(seconds=4)
+ROOT = Path(__file__).parent.parent
 
 
 def _load(path):
