@@ -62,7 +62,7 @@ class/.released: .make/venv $(NOTEBOOKS) nbgrader_config.py
 	@install -d -m 700 class
 	@for set in $(SETS); do echo "releasing $$set"; \
 	  $(BIN)/nbgrader generate_assignment $$set --force >.make/release.log 2>&1 || { cat .make/release.log; exit 1; }; done
-	@touch $@
+	@chmod 600 class/gradebook.db && touch $@
 
 clean:
 	rm -rf _build .make class

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ def main():
               help="Run students' code WITHOUT isolation. It can then read and change everything that you can.")
 def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
     """Grade what was submitted for PROBLEM_SET, for example ps3-lstm-forward."""
+    os.umask(0o077)                                                # marks and submissions are for their owner alone
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -71,5 +73,6 @@ def show(console, problem_set: str, outcomes: list) -> None:
 
 def reasons(record) -> list[str]:
     """What a row says beside the mark: the mistakes by name, what is wrong without one, why it did not end well."""
-    unexplained = f"no named mistake in {', '.join(record.unexplained)}" if record.unexplained else ""
-    return [words for words in dict.fromkeys((*record.mistakes, unexplained, record.reason)) if words]
+    unexplained = f"wrong, but no known mistake: {', '.join(record.unexplained)}" if record.unexplained else ""
+    unwritten = f"not written: {', '.join(record.unwritten)}" if record.unwritten else ""
+    return [words for words in dict.fromkeys((*record.mistakes, unexplained, unwritten, record.reason)) if words]

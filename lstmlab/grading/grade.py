@@ -37,7 +37,7 @@ class Mark:
     earned : float or None
         What was earned; None where there is no verdict, so that no number is made up.
     status : str
-        ``right``, ``partly right``, ``wrong``, ``timed out`` or ``no verdict``.
+        ``right``, ``partly right``, ``wrong``, ``not written``, ``timed out`` or ``no verdict``.
     text : str
         What the student reads.
     mistakes : tuple of str
@@ -238,6 +238,8 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
         return replace(blank, text=text)
     verdict = check.judge(seed, reply["answers"])
     status = "right" if verdict.right else "partly right" if verdict.earned > 0 else "wrong"
+    if verdict.headline == "not written yet":
+        status = "not written"
     parts = tuple((part.name, float(part.points), float(part.earned)) for part in verdict.parts)
     return replace(blank, earned=float(verdict.earned), status=status, text=verdict.text(),
                    mistakes=tuple(verdict.mistakes), parts=parts, answers=wire.encode(reply["answers"]))

@@ -67,6 +67,8 @@ class Record:
         Mistakes that were named.
     unexplained : tuple of str
         Checks that lost points without a mistake that could be named.
+    unwritten : tuple of str
+        Checks whose function was left as released.
     """
 
     status: str
@@ -78,6 +80,7 @@ class Record:
     points: float
     mistakes: tuple[str, ...]
     unexplained: tuple[str, ...]
+    unwritten: tuple[str, ...]
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
@@ -151,9 +154,11 @@ def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: s
     marks = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
     mistakes = tuple(name for mark in marks for name in json.loads(mark.mistakes))
     unexplained = tuple(mark.check for mark in marks
-                        if mark.earned is not None and mark.earned < mark.points and mark.mistakes == "[]")
+                        if mark.status in ("partly right", "wrong") and mark.mistakes == "[]")
+    unwritten = tuple(mark.check for mark in marks if mark.status == "not written")
     return Record(row.status, row.reason, row.submission_hash, row.release_hash, row.checks_hash,
-                  sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes, unexplained)
+                  sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes, unexplained,
+                  unwritten)
 
 
 def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:
