@@ -36,7 +36,7 @@ grade: .make/venv .make/system .make/book class/.released
 .make/venv: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and f"Python {v[0]}.{v[1]} is too old; install Python 3.11 or newer and run: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo 'No venv could be made; on Debian: apt-get install python3-venv'; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@mkdir -p $(@D) && touch $@
 
 # bubblewrap isolates students' code; chromium is for the browser test.
