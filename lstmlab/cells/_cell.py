@@ -11,8 +11,8 @@ here once for all cells. The tests hold the two forms equal. Three arrangements 
 - The sigmoid is :math:`\tfrac12 (1 + \tanh\tfrac x2)`. The drive halves the weights of every sigmoid gate
   beforehand (exactly, a power of two), so one tanh serves all gates of a step.
 
-A cell hands the drive a table, `Cell._reads`, of which source feeds which gates, and two pointwise
-functions, `_advance` and `_retreat`.
+A cell hands the drive a table, `Cell._reads`, of which source feeds which gates, and three pointwise
+functions: `_advance`, a step; `_slopes`, the derivatives of a chunk of steps; `_retreat`, a step back.
 """
 
 from __future__ import annotations
@@ -47,18 +47,14 @@ def finish_sigmoid(t: np.ndarray) -> None:
     t += 0.5
 
 
-def through_sigmoid(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write the gradient before a sigmoid whose value is `y`, :math:`dy \\, y (1 - y)`."""
-    slope = 1 - y
-    slope *= y
-    np.multiply(dy, slope, out=out)
+def sigmoid_slope(y: np.ndarray) -> np.ndarray:
+    """Derivative of a sigmoid whose value is `y`, :math:`y (1 - y)`."""
+    return (1 - y) * y
 
 
-def through_tanh(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write the gradient before a tanh whose value is `y`, :math:`dy \\, (1 - y^2)`."""
-    slope = y * y
-    np.subtract(1, slope, out=slope)
-    np.multiply(dy, slope, out=out)
+def tanh_slope(y: np.ndarray) -> np.ndarray:
+    """Derivative of a tanh whose value is `y`, :math:`1 - y^2`."""
+    return 1 - y * y
 
 
 def rows(columns: np.ndarray) -> np.ndarray:
@@ -139,7 +135,7 @@ class Cell:
 
     A subclass sets ``gates`` (the suffixes of its weights, in order), ``State`` (a NamedTuple whose first
     field is ``h``), what the drive needs (`_sigmoids`, `_slots`, `_reads`), and the methods ``step``,
-    ``step_backward``, ``_advance`` and ``_retreat``.
+    ``step_backward``, ``_advance``, ``_slopes`` and ``_retreat``.
 
     Parameters
     ----------
@@ -309,11 +305,12 @@ class Cell:
         dparams = {name: np.zeros(shape, dtype) for name, shape in self.parameter_shapes().items()}
 
         for chunk in reversed(_chunks(T)):
-            n = chunk.stop - chunk.start
+            n, after = chunk.stop - chunk.start, slice(chunk.start + 1, chunk.stop + 1)
+            slopes = self._slopes(params, slots[chunk], _at(states, chunk), _at(states, after))
             for t in reversed(range(chunk.start, chunk.stop)):
                 dz_t, later = dz[:, :, t - chunk.start], None if mask is None else [d.copy() for d in now]
                 np.add(now.h, rows(dhs[t]), out=now.h)
-                self._retreat(params, dz_t, slots[t], _at(states, t), _at(states, t + 1), now)
+                self._retreat(params, dz_t, slopes[t - chunk.start], now)
                 for d, fed, W_T in recurrent:
                     d += W_T @ dz_t[fed].reshape(-1, B)
                 if mask is not None:
@@ -338,8 +335,15 @@ class Cell:
         """
         raise NotImplementedError
 
-    def _retreat(self, params: Params, dz: np.ndarray, slots: np.ndarray, prev: Any, now: Any, dstate: Any) -> None:
-        """Write ``dz``, of the pre-activations; turn `dstate` at `now` into that at `prev`, in place.
+    def _slopes(self, params: Params, slots: np.ndarray, prev: Any, now: Any) -> np.ndarray:
+        """The factors, ``(n, ..., H, B)``, by which `_retreat` multiplies: all that does not wait for a later step.
+
+        It is given a chunk of n steps at once, so that little is left to do within the time loop.
+        """
+        raise NotImplementedError
+
+    def _retreat(self, params: Params, dz: np.ndarray, slopes: np.ndarray, dstate: Any) -> None:
+        """Write ``dz (P, H, B)``, of the pre-activations; turn `dstate` at t into that at t−1, in place.
 
         The drive then adds what comes through the products of `_reads`.
         """

@@ -1,14 +1,14 @@
 """The fast half of every cell with a memory C: the LSTM and its relatives, given which parts are there.
 
 Each relative writes its own ``step`` and ``step_backward``. In the drive they differ only in which gates,
-peepholes and activations they have, so they share one `_advance` and one `_retreat`.
+peepholes and activations they have, so they share one `_advance`, one `_slopes` and one `_retreat`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._cell import Cell, finish_sigmoid, through_sigmoid, through_tanh
+from ._cell import Cell, finish_sigmoid, sigmoid_slope, tanh_slope
 
 
 class MemoryCell(Cell):
@@ -53,38 +53,37 @@ class MemoryCell(Cell):
         for g in now._fields[2:]:                                # gates that are part of the state
             getattr(now, g)[:] = z[g]
 
-    def _retreat(self, params, dz, slots, prev, now, dstate):
-        y, dz = dict(zip(self._slots, slots, strict=True)), dict(zip(self._slots, dz, strict=False))
+    def _slopes(self, params, slots, prev, now):
+        y = dict(zip(self._slots, slots.swapaxes(0, 1), strict=True))
+        G = len(self.gates)
+        slopes = np.empty((len(slots), G + 2, *slots.shape[2:]), slots.dtype)
+        of = dict(zip(self._slots[:G], slopes.swapaxes(0, 1), strict=False))     # of f, i, C̃ per dC, of o per dh
+        dC_per_dh, dC_prev_per_dC = slopes[:, G], slopes[:, G + 1]
         f, i = self._keep_and_write(y)
-        dh, dC, *dgates = dstate
-        dgates = dict(zip(dstate._fields[2:], dgates, strict=True))
         squashed = y["tanh_C"] if self.squash_output else now.C
-        if "o" in dz:
-            through_sigmoid(dh * squashed + dgates.get("o", 0), y["o"], out=dz["o"])
-            dh *= y["o"]
-        if self.squash_output:
-            through_tanh(dh, squashed, out=dh)
-        dC += dh
-        if "o" in self.peepholes:
-            dC += params["p_o"][:, None] * dz["o"]
-        di = dC * y["C_tilde"]
-        if "f" in dz:
-            df = dC * prev.C
-            if self.coupled:
-                df -= di
-            through_sigmoid(df + dgates.get("f", 0), f, out=dz["f"])
-        if "i" in dz:
-            through_sigmoid(di + dgates.get("i", 0), i, out=dz["i"])
-        if self.squash_candidate:
-            through_tanh(dC * i, y["C_tilde"], out=dz["C_tilde"])
-        else:
-            np.multiply(dC, i, out=dz["C_tilde"])
-        dC *= f
+        dC_per_dh[:] = tanh_slope(squashed) if self.squash_output else 1
+        if "o" in of:
+            dC_per_dh *= y["o"]
+            np.multiply(squashed, sigmoid_slope(y["o"]), out=of["o"])
+        np.multiply(i, tanh_slope(y["C_tilde"]) if self.squash_candidate else 1, out=of["C_tilde"])
+        if "f" in of:
+            np.multiply(prev.C - y["C_tilde"] if self.coupled else prev.C, sigmoid_slope(f), out=of["f"])
+        if "i" in of:
+            np.multiply(y["C_tilde"], sigmoid_slope(i), out=of["i"])
+        dC_prev_per_dC[:] = f
         for g in self.peepholes:
-            if g != "o":
-                dC += params[f"p_{g}"][:, None] * dz[g]
-        for d in (dh, *dgates.values()):
-            d[:] = 0
+            through = dC_per_dh if g == "o" else dC_prev_per_dC
+            through += params[f"p_{g}"][:, None] * of[g]
+        return slopes
+
+    def _retreat(self, params, dz, slopes, dstate):
+        G, before_o = len(self.gates), len(self.gates) - ("o" in self.gates)     # o, if there, is the last gate
+        dh, dC = dstate[:2]
+        np.multiply(dh, slopes[before_o:G], out=dz[before_o:G])
+        dC += dh * slopes[G]
+        np.multiply(dC, slopes[:before_o], out=dz[:before_o])
+        dC *= slopes[G + 1]
+        dh[:] = 0
 
     def _sum_other_gradients(self, dparams, dz, tape, chunk):
         for g in self.peepholes:

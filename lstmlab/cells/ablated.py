@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Params, Read, sigmoid
+from ._cell import Params, Read, sigmoid, sigmoid_slope
 from ._memory import MemoryCell
 from ._validate import require_choice
 from .lstm import LSTMState
@@ -107,7 +107,8 @@ class AblatedLSTM(MemoryCell):
     def __init__(self, input_size: int, hidden_size: int, variant: str):
         self.variant = require_choice("variant", variant, VARIANTS)
         gone = {"NIG": "i", "NFG": "f", "NOG": "o", "CIFG": "i"}.get(variant, "")
-        self.gates = tuple(g for g in ("f", "i", "o", "C") if g != gone)
+        order = ("C", "f", "i", "o") if variant == "FGR" else ("f", "i", "C", "o")      # R_ab feeds f, i, o in one go
+        self.gates = tuple(g for g in order if g != gone)
         self.peepholes = "" if variant == "NP" else "".join(g for g in "fio" if g != gone)
         self.coupled = variant == "CIFG"
         self.squash_candidate = variant != "NIAF"
@@ -115,7 +116,7 @@ class AblatedLSTM(MemoryCell):
         self.State = FGRState if variant == "FGR" else LSTMState
         super().__init__(input_size, hidden_size)
         self._recurrent_gates = self.State._fields[2:]           # ("f", "i", "o") under FGR, else none
-        self._reads.update({a: Read(0, self._recurrent_gates) for a in self._recurrent_gates})
+        self._reads.update({a: Read(1, self._recurrent_gates) for a in self._recurrent_gates})
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, variant={self.variant!r})"
@@ -217,6 +218,25 @@ class AblatedLSTM(MemoryCell):
             return np.ones_like(C)
         z = hx @ params[f"W_{gate}"].T + params[f"b_{gate}"] + params.get(f"p_{gate}", 0) * C
         return sigmoid(z + sum(a @ params[f"R_{name}{gate}"].T for name, a in zip("fio", gates_prev, strict=False)))
+
+    def _slopes(self, params, slots, prev, now):
+        slopes = super()._slopes(params, slots, prev, now)
+        if not self._recurrent_gates:
+            return slopes
+        return np.concatenate([slopes, sigmoid_slope(slots[:, self._reads["f"].slots])], axis=1)
+
+    def _retreat(self, params, dz, slopes, dstate):
+        if not self._recurrent_gates:
+            super()._retreat(params, dz, slopes, dstate)
+            return
+        direct = np.stack(dstate[2:]) * slopes[len(self.gates) + 2:]             # later steps ask the gates themselves
+        dC, (p_f, p_i, p_o) = dstate.C, (params[f"p_{g}"][:, None] for g in "fio")
+        dC += p_o * direct[2]                                                    # o sees C_t,
+        super()._retreat(params, dz, slopes, dstate)
+        dz[self._reads["f"].slots] += direct
+        dC += p_f * direct[0] + p_i * direct[1]                                  # f and i see C_{t-1}
+        for d in dstate[2:]:
+            d[:] = 0
 
     def _weight(self, params, source, gate):
         return params[f"R_{source}{gate}"] if source in self._recurrent_gates else super()._weight(params, source, gate)

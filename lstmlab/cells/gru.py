@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Cell, HState, Params, Read, finish_sigmoid, sigmoid, through_sigmoid, through_tanh
+from ._cell import Cell, HState, Params, Read, finish_sigmoid, sigmoid, sigmoid_slope, tanh_slope
 from ._validate import require_choice
 
 
@@ -215,20 +215,27 @@ class GRU(Cell):
         np.multiply(now.h, keep, out=now.h)
         np.add(now.h, n, out=now.h)
 
-    def _retreat(self, params, dz, slots, prev, now, dstate):
-        y, dz = dict(zip(self._slots, slots, strict=True)), dict(zip(self._slots, dz, strict=False))
-        z, r, n, dh = y["z"], y["r"], y["n"], dstate.h
+    def _slopes(self, params, slots, prev, now):
+        y = dict(zip(self._slots, slots.swapaxes(0, 1), strict=True))
+        z, r, n = y["z"], y["r"], y["n"]
         keep, toward_z = (z, 1) if self.carry == "z" else (1 - z, -1)
-        through_sigmoid(toward_z * dh * (prev.h - n), z, out=dz["z"])
-        through_tanh(dh * (1 - keep), n, out=dz["n"])
-        dh *= keep
+        dz_z = toward_z * (prev.h - n) * sigmoid_slope(z)
+        dz_n = (1 - keep) * tanh_slope(n)
+        if self.reset == "before":                               # dr waits for the product that gives d(r⊙h)
+            return np.stack([dz_z, prev.h * sigmoid_slope(r), dz_n, keep, r], axis=1)
+        return np.stack([dz_n * r, dz_z, dz_n * y["m"] * sigmoid_slope(r), dz_n, keep], axis=1)
+
+    def _retreat(self, params, dz, slopes, dstate):
+        dh = dstate.h
         if self.reset == "before":
-            drh = self._weight(params, "rh", "n").T @ dz["n"]
-            through_sigmoid(drh * prev.h, r, out=dz["r"])
-            dh += drh * r
+            np.multiply(dh, slopes[0:3:2], out=dz[0:3:2])
+            drh = self._weight(params, "rh", "n").T @ dz[2]
+            np.multiply(drh, slopes[1], out=dz[1])
+            dh *= slopes[3]
+            dh += drh * slopes[4]
         else:
-            through_sigmoid(dz["n"] * y["m"], r, out=dz["r"])
-            np.multiply(dz["n"], r, out=dz["m"])
+            np.multiply(dh, slopes[:4], out=dz)
+            dh *= slopes[4]
 
     def _sum_other_gradients(self, dparams, dz, tape, chunk):
         if self.reset == "after":

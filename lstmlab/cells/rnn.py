@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Cell, HState, Params, through_tanh
+from ._cell import Cell, HState, Params, tanh_slope
 
 
 class RNNTape(NamedTuple):
@@ -122,6 +122,9 @@ class RNN(Cell):
     def _advance(self, params, slots, prev, now):
         slots[0] = np.tanh(slots[0], out=now.h)
 
-    def _retreat(self, params, dz, slots, prev, now, dstate):
-        through_tanh(dstate.h, slots[0], out=dz[0])
+    def _slopes(self, params, slots, prev, now):
+        return tanh_slope(slots)
+
+    def _retreat(self, params, dz, slopes, dstate):
+        np.multiply(dstate.h, slopes, out=dz)
         dstate.h[:] = 0
