@@ -95,7 +95,14 @@ class _Problem:
         self.analytic = {"xs": dxs, **dict(zip(fields, dstate0, strict=True)), **dparams}
         self._require_gradients()
         terms = [self._dhs * hs, *(d * s for d, s in zip(self._dlast, last, strict=True))]
-        self.size = sum(np.abs(term).sum() for term in terms)    # of what the loss adds up, and rounds
+        self.rounding = 4 * np.finfo(np.float64).eps * sum(np.abs(term).sum() for term in terms)
+
+    def scale(self, analytic, numerical, tolerance):
+        """What errors are relative to: the largest entry, but never so small that rounding alone would be an error.
+
+        A saturated gate's y (1 − y) keeps only the digits that 1 − y has left: no float64 code does better.
+        """
+        return max(np.abs(analytic).max(), np.abs(numerical).max(), self.rounding / tolerance)
 
     def loss(self, name):
         """The loss as a function of the input of that name."""
@@ -131,34 +138,50 @@ def _require_unchanged(who, before, after):
 def _central(problem: _Problem, tolerance: float) -> GradientReport:
     numerical, unresolved = {}, {}
     for name, value in problem.inputs.items():
-        numerical[name] = numerical_gradient(problem.loss(name), value)
-        floor = 4 * np.finfo(np.float64).eps * problem.size / (CENTRAL_STEP * np.maximum(1, np.abs(value)))
-        size = np.maximum(np.abs(problem.analytic[name]), np.abs(numerical[name]))
+        analytic, differences = problem.analytic[name], numerical_gradient(problem.loss(name), value)
+        floor = problem.rounding / (CENTRAL_STEP * np.maximum(1, np.abs(value)))
+        size = np.maximum(np.abs(analytic), np.abs(differences))
         unresolved[name] = (floor > tolerance * size.max()) | (size < floor)
+        numerical[name] = differences
         if unresolved[name].any():
-            try:
-                numerical[name] = np.where(unresolved[name], complex_step_gradient(problem.loss(name), value),
-                                           numerical[name])
-            except (TypeError, ValueError):                      # this forward carries no complex numbers:
-                gap = np.abs(problem.analytic[name] - numerical[name])
-                undecided = unresolved[name] & (gap <= floor)    # noise contradicts nothing
-                numerical[name] = np.where(undecided, problem.analytic[name], numerical[name])
-    return GradientReport(problem.analytic, numerical, tolerance, "central difference", unresolved=unresolved)
+            settled = _settle(problem.loss(name), value, analytic, differences, floor)
+            numerical[name] = np.where(unresolved[name], settled, differences)
+    scales = {name: problem.scale(problem.analytic[name], numerical[name], tolerance) for name in numerical}
+    return GradientReport(problem.analytic, numerical, tolerance, "central difference", scales, unresolved)
 
 
 def _complex(problem: _Problem, tolerance: float) -> GradientReport:
     numerical = {name: complex_step_gradient(problem.loss(name), value) for name, value in problem.inputs.items()}
-    return GradientReport(problem.analytic, numerical, tolerance, "complex step")
+    scales = {name: problem.scale(problem.analytic[name], numerical[name], tolerance) for name in numerical}
+    return GradientReport(problem.analytic, numerical, tolerance, "complex step", scales)
 
 
 def _directional(problem: _Problem, tolerance: float) -> GradientReport:
-    along, numerical, scales = {}, {}, {}
+    along, numerical, scales, unresolved = {}, {}, {}, {}
     for name, value in problem.inputs.items():
         v = problem.rng.choice([-1.0, 1.0], size=value.shape)
-        numerical[name] = np.asarray(directional_derivative(problem.loss(name), value, v))
-        along[name] = (problem.analytic[name] * v).sum()
-        scales[name] = max(np.linalg.norm(problem.analytic[name]), abs(float(numerical[name])))
-    return GradientReport(along, numerical, tolerance, "directional difference", scales)
+        along[name] = np.asarray((problem.analytic[name] * v).sum())
+        difference = np.asarray(directional_derivative(problem.loss(name), value, v))
+        floor = problem.rounding / (CENTRAL_STEP * max(1.0, np.abs(value).max()))
+        scales[name] = problem.scale(np.linalg.norm(problem.analytic[name]), difference, tolerance)
+        unresolved[name] = np.asarray(floor > tolerance * scales[name])
+        numerical[name] = difference
+        if unresolved[name]:
+            numerical[name] = _settle(_along(problem.loss(name), value, v), np.zeros(()), along[name], difference, floor)
+    return GradientReport(along, numerical, tolerance, "directional difference", scales, unresolved)
+
+
+def _along(f, x, v):
+    """The function of one number that `f` is on the line through `x` along `v`."""
+    return lambda s: f(x + s * v)
+
+
+def _settle(f, x, analytic, differences, floor):
+    """What differences cannot resolve, by complex step; where `f` carries none, noise contradicts nothing."""
+    try:
+        return complex_step_gradient(f, x)
+    except (TypeError, ValueError):
+        return np.where(np.abs(analytic - differences) <= floor, analytic, differences)
 
 
 _METHODS = {"central": (_central, 1e-7), "complex": (_complex, 1e-10), "directional": (_directional, 1e-7)}

@@ -36,7 +36,8 @@ class GradientReport:
     method : str
         How the numerical gradient was taken.
     scales : dict of str to float
-        What an array's errors are relative to; the array's largest entry, unless given.
+        What an array's errors are relative to: its largest entry (for a direction, the gradient's norm), but
+        no less than makes rounding alone an error.
     unresolved : dict of str to ndarray of bool
         The entries under the central difference's own noise floor: checked by complex step, or, where
         `forward` carries no complex numbers, taken to agree within that floor.
