@@ -93,7 +93,7 @@ class Sequence(NamedTuple):
     columns: Any                    # states, (T+1, H, B) each
     slots: np.ndarray               # (T, S, H, B)
     names: tuple[str, ...]          # of the S slots
-    gate_slots: slice
+    gate_slots: list[int]           # which of them are the gates
 
     @property
     def xs(self) -> np.ndarray:
@@ -267,7 +267,7 @@ class Cell:
             hs[~mask] = 0
             mask = mask.copy()
         last = self.State(*(rows(s[T]).copy() for s in states))
-        return hs, last, Sequence(inputs, mask, states, slots, self._slots, self._reads["x"].slots)
+        return hs, last, Sequence(inputs, mask, states, slots, self._slots, self._gate_slots())
 
     def backward(self, params: Params, tape: Sequence, dhs: np.ndarray, dstate: Any = None):
         """Backpropagation through time: gradients of a loss on the outputs and on the final state.
@@ -383,6 +383,10 @@ class Cell:
     def _pre_activations(self) -> int:
         """How many of the slots have a pre-activation."""
         return max(read.slots.stop for read in self._reads.values())
+
+    def _gate_slots(self) -> list[int]:
+        read = self._reads["x"]
+        return [read.first + read.gates.index(g) for g in self.gates]
 
     def _source(self, tape: Sequence, name: str, chunk: slice) -> np.ndarray:
         """What the steps of a chunk read under that name, as rows: ``(n*B, I+1)`` for x, ``(n*B, H)`` otherwise."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._cell import Cell, finish_sigmoid, sigmoid_slope, tanh_slope
+from ._cell import Cell, Read, finish_sigmoid, sigmoid_slope, tanh_slope
 
 
 class MemoryCell(Cell):
@@ -25,9 +25,11 @@ class MemoryCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__(input_size, hidden_size)
-        self._slots = (*("C_tilde" if g == "C" else g for g in self.gates), "tanh_C")
-        late = {"o"} if "o" in self.peepholes else set()         # o sees C_t, so it waits for it
-        early = set(self.gates) - late - (set() if self.squash_candidate else {"C"})
+        order = tuple(g for g in "Cfio" if g in self.gates)      # the sigmoids side by side; o, which sees C_t, last
+        self._reads = {"x": Read(0, order), "h": Read(0, order)}
+        self._slots = (*("C_tilde" if g == "C" else g for g in order), "tanh_C")
+        late = {"o"} if "o" in self.peepholes else set()
+        early = set(order) - late - (set() if self.squash_candidate else {"C"})
         self._early_tanh = self._runs(early)
         self._early_sigmoid = self._runs(early - {"C"})
         self._late = self._runs(late)
@@ -61,9 +63,8 @@ class MemoryCell(Cell):
         dC_per_dh, dC_prev_per_dC = slopes[:, G], slopes[:, G + 1]
         f, i = self._keep_and_write(y)
         squashed = y["tanh_C"] if self.squash_output else now.C
-        dC_per_dh[:] = tanh_slope(squashed) if self.squash_output else 1
+        np.multiply(tanh_slope(squashed) if self.squash_output else 1, y.get("o", 1), out=dC_per_dh)
         if "o" in of:
-            dC_per_dh *= y["o"]
             np.multiply(squashed, sigmoid_slope(y["o"]), out=of["o"])
         np.multiply(i, tanh_slope(y["C_tilde"]) if self.squash_candidate else 1, out=of["C_tilde"])
         if "f" in of:
@@ -77,7 +78,7 @@ class MemoryCell(Cell):
         return slopes
 
     def _retreat(self, params, dz, slopes, dstate):
-        G, before_o = len(self.gates), len(self.gates) - ("o" in self.gates)     # o, if there, is the last gate
+        G, before_o = len(self.gates), len(self.gates) - ("o" in self.gates)
         dh, dC = dstate[:2]
         np.multiply(dh, slopes[before_o:G], out=dz[before_o:G])
         dC += dh * slopes[G]
@@ -105,7 +106,7 @@ class MemoryCell(Cell):
     def _runs(self, gates: set[str]) -> list[slice]:
         """The slots of those gates, as few slices as can be: neighbours are handled in one call."""
         runs: list[slice] = []
-        for k, g in enumerate(self.gates):
+        for k, g in enumerate(self._reads["x"].gates):
             if g in gates and runs and runs[-1].stop == k:
                 runs[-1] = slice(runs[-1].start, k + 1)
             elif g in gates:

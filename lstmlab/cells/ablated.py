@@ -107,8 +107,7 @@ class AblatedLSTM(MemoryCell):
     def __init__(self, input_size: int, hidden_size: int, variant: str):
         self.variant = require_choice("variant", variant, VARIANTS)
         gone = {"NIG": "i", "NFG": "f", "NOG": "o", "CIFG": "i"}.get(variant, "")
-        order = ("C", "f", "i", "o") if variant == "FGR" else ("f", "i", "C", "o")      # R_ab feeds f, i, o in one go
-        self.gates = tuple(g for g in order if g != gone)
+        self.gates = tuple(g for g in ("f", "i", "C", "o") if g != gone)
         self.peepholes = "" if variant == "NP" else "".join(g for g in "fio" if g != gone)
         self.coupled = variant == "CIFG"
         self.squash_candidate = variant != "NIAF"

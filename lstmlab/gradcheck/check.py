@@ -167,7 +167,8 @@ def _directional(problem: _Problem, tolerance: float) -> GradientReport:
         unresolved[name] = np.asarray(floor > tolerance * scales[name])
         numerical[name] = difference
         if unresolved[name]:
-            numerical[name] = _settle(_along(problem.loss(name), value, v), np.zeros(()), along[name], difference, floor)
+            line = _along(problem.loss(name), value, v)
+            numerical[name] = _settle(line, np.zeros(()), along[name], difference, floor)
     return GradientReport(along, numerical, tolerance, "directional difference", scales, unresolved)
 
 
