@@ -249,8 +249,7 @@ class Cell:
         hs = np.empty((T, B, self.hidden_size), dtype)
 
         W_x = np.concatenate([self._stack(params, "x"), self._stack_biases(params)], axis=1)     # (G*H, I+1)
-        recurrent = [(getattr(states, source), read.slots, self._stack(params, source))
-                     for source, read in self._reads.items() if source in states._fields]
+        recurrent = [(getattr(states, source), fed, W) for source, fed, W in self._recurrent(params)]
         for chunk in _chunks(T):
             z_x = slots[chunk, self._reads["x"].slots]
             np.matmul(W_x, rows(inputs[chunk]), out=z_x.reshape(len(z_x), -1, B))
@@ -260,8 +259,7 @@ class Cell:
                     z += (W @ source[t]).reshape(z.shape)
                 self._advance(params, slots[t], _at(states, t), _at(states, t + 1))
                 if mask is not None:
-                    for s in states:
-                        np.copyto(s[t + 1], s[t], where=~mask[t])
+                    _carry(_at(states, t), _at(states, t + 1), ~mask[t])
             hs[chunk] = rows(states.h[chunk.start + 1:chunk.stop + 1])
         if mask is not None:
             hs[~mask] = 0
@@ -298,8 +296,8 @@ class Cell:
         dxs = np.empty((T, B, self.input_size), dtype)
         dz = np.empty((self._pre_activations(), H, min(T, CHUNK), B), dtype)     # of a chunk's pre-activations
         W_x = self._stack(params, "x")
-        recurrent = [(getattr(now, source), read.slots, np.ascontiguousarray(self._stack(params, source).T))
-                     for source, read in self._reads.items() if source in states._fields]
+        recurrent = [(getattr(now, source), fed, np.ascontiguousarray(W.T))
+                     for source, fed, W in self._recurrent(params)]
         sums = {name: np.zeros((len(read.gates) * H, self.input_size + 1 if name == "x" else H), dtype)
                 for name, read in self._reads.items()}
         dparams = {name: np.zeros(shape, dtype) for name, shape in self.parameter_shapes().items()}
@@ -315,8 +313,7 @@ class Cell:
                     d += W_T @ dz_t[fed].reshape(-1, B)
                 if mask is not None:
                     np.copyto(dz_t, 0, where=~mask[t])
-                    for d, carried in zip(now, later, strict=True):
-                        np.copyto(d, carried, where=~mask[t])
+                    _carry(later, now, ~mask[t])
             for name, read in self._reads.items():
                 flat = dz[read.slots, :, :n].reshape(-1, n * B)
                 sums[name] += flat @ self._source(tape, name, chunk)
@@ -362,6 +359,11 @@ class Cell:
     def _stack(self, params: Params, source: str) -> np.ndarray:
         """The weights by which `source` feeds its gates, one above the other."""
         return np.concatenate([self._weight(params, source, g) for g in self._reads[source].gates])
+
+    def _recurrent(self, params: Params) -> list[tuple[str, slice, np.ndarray]]:
+        """The products that must wait for the step before: source, the slots it feeds, weights."""
+        return [(name, read.slots, self._stack(params, name))
+                for name, read in self._reads.items() if name in self.State._fields]
 
     def _stack_biases(self, params: Params) -> np.ndarray:
         return np.concatenate([params[f"b_{g}"] for g in self._reads["x"].gates])[:, None]
@@ -457,6 +459,12 @@ class Cell:
 
 def _chunks(T: int) -> list[slice]:
     return [slice(start, min(start + CHUNK, T)) for start in range(0, T, CHUNK)]
+
+
+def _carry(old: Any, new: Any, off: np.ndarray) -> None:
+    """Where a sequence of the batch is masked, put `old` back in place of `new`."""
+    for a, b in zip(old, new, strict=True):
+        np.copyto(b, a, where=off)
 
 
 def _at(states: Any, t: int) -> Any:
