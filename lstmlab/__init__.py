@@ -9,8 +9,10 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
-    "LSTM": "cells", "LSTMState": "cells", "sigmoid": "cells",
-    "numerical_gradient": "gradcheck", "check_gradients": "gradcheck",
+    "RNN": "cells", "LSTM": "cells", "LSTM1997": "cells", "PeepholeLSTM": "cells", "CIFGLSTM": "cells", "GRU": "cells",
+    "AblatedLSTM": "cells", "HState": "cells", "LSTMState": "cells", "FGRState": "cells", "sigmoid": "cells",
+    "numerical_gradient": "gradcheck", "complex_step_gradient": "gradcheck", "directional_derivative": "gradcheck",
+    "check_gradients": "gradcheck",
     "check": "checks",
 }
 _ROOMS = ("cells", "gradcheck", "checks", "figures", "grading")

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Cell, Params, sigmoid
+from ._cell import Params, sigmoid
+from ._memory import MemoryCell
 
 
 class LSTMState(NamedTuple):
@@ -29,7 +30,7 @@ class LSTMTape(NamedTuple):
     o: np.ndarray
 
 
-class LSTM(Cell):
+class LSTM(MemoryCell):
     r"""Long short-term memory with a forget gate.
 
     .. math::
@@ -156,21 +157,3 @@ class LSTM(Cell):
             dparams[f"W_{gate}"] = dz.T @ hx
             dparams[f"b_{gate}"] = dz.sum(axis=0)
         return dx, LSTMState(dh_prev, dC_prev), dparams
-
-    def _advance(self, params, z, h_prev, C_prev, h, C):
-        z[:, 0:2], z[:, 3] = sigmoid(z[:, 0:2]), sigmoid(z[:, 3])
-        np.tanh(z[:, 2], out=z[:, 2])
-        f, i, C_tilde, o = z[:, 0], z[:, 1], z[:, 2], z[:, 3]
-        C[:] = f * C_prev + i * C_tilde
-        h[:] = o * np.tanh(C)
-
-    def _retreat(self, params, dz, gates, dstate, h_prev, C_prev, h, C):
-        dh, dC = dstate
-        f, i, C_tilde, o = gates[:, 0], gates[:, 1], gates[:, 2], gates[:, 3]
-        tanh_C = np.tanh(C)
-        dC = dC + dh * o * (1 - tanh_C * tanh_C)
-        dz[:, 0] = dC * C_prev * f * (1 - f)
-        dz[:, 1] = dC * C_tilde * i * (1 - i)
-        dz[:, 2] = dC * i * (1 - C_tilde * C_tilde)
-        dz[:, 3] = dh * tanh_C * o * (1 - o)
-        return LSTMState(np.zeros_like(dh), dC * f)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..cells import LSTM, LSTMState, sigmoid
+from ..cells._cell import Cell
 from . import Case, Check, Mistake, Output, Source
 
 CHAPTER = 'chapter "The LSTM cell"'
@@ -366,7 +367,7 @@ COUNT_CHECK = Check(
     name="parameter_count",
     draw=_draw_sizes,
     reference=parameter_count,
-    inner=(Source(LSTM.parameter_shapes, "parameter_count", LSTM),),
+    inner=(Source(Cell.parameter_shapes, "parameter_count", LSTM),),
     returns=Output("count"),
     parts={"count": 1},
     mistakes=COUNT_MISTAKES,

@@ -1,7 +1,7 @@
 """Numerical gradients and the reports that compare them with a backward pass."""
 
 from .check import check_gradients
-from .numerical import numerical_gradient
+from .numerical import complex_step_gradient, directional_derivative, numerical_gradient
 from .report import GradientReport
 
-__all__ = ["GradientReport", "check_gradients", "numerical_gradient"]
+__all__ = ["GradientReport", "check_gradients", "complex_step_gradient", "directional_derivative", "numerical_gradient"]
