@@ -7,7 +7,8 @@ Each setting runs in a process of its own, since a thread count holds for a proc
 runs alternate, so that whatever else the machine does meets both; a time is the median, a ratio is ours over
 torch's. OpenBLAS, which does NumPy's matrix products, picks its kernels by the name of the processor. Where it
 takes AVX2 kernels on a processor that has AVX-512, the benchmark runs once more with AVX-512 kernels asked for
-(``OPENBLAS_CORETYPE=SkylakeX``), and the rows say which they are.
+(``OPENBLAS_CORETYPE=SkylakeX``), and the rows say which they are. They also say how loaded the machine was: a
+load well above the thread count means that others were at work, and ratios with 2 threads then mean little.
 
 A section is a function from the number of repeats to a list of rows; `SECTIONS` names them.
 """
@@ -114,7 +115,8 @@ def work(section, threads, repeats):
     """The inside of `run_apart`: print the rows as JSON."""
     import torch
     torch.set_num_threads(threads)
-    print(json.dumps([{"kernels": openblas_kernels(), **row} for row in SECTIONS[section](repeats)]))
+    rows = [{"kernels": openblas_kernels(), **row} for row in SECTIONS[section](repeats)]
+    print(json.dumps([{**row, "load": round(os.getloadavg()[0], 1)} for row in rows]))
 
 
 def main():
