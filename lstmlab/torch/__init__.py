@@ -1,0 +1,5 @@
+"""The cells as ``torch.nn.Module``: the call of `torch.nn.LSTM`, the equations and the names of the NumPy cells."""
+
+from .layers import CIFGLSTM, GRU, LSTM, LSTM1997, RNN, AblatedLSTM, PeepholeLSTM, from_numpy
+
+__all__ = ["CIFGLSTM", "GRU", "LSTM", "LSTM1997", "RNN", "AblatedLSTM", "PeepholeLSTM", "from_numpy"]
