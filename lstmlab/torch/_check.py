@@ -56,6 +56,10 @@ def check_gradients(layer, input, state=None, *, seed=0, tolerance=None, memory=
     its own, and a batch of copies runs through one product. An entry of the input or of a state moves in all samples
     of the batch at once, since no sample sees another.
 
+    A difference of two rounded numbers says nothing about a gradient smaller than its own rounding error. An array
+    whose largest entry is that small, such as the gradient of an initial state that a long sequence has forgotten, is
+    taken by complex steps instead, which subtract nothing; the report calls it unresolved by differences.
+
     Examples
     --------
     >>> import torch
@@ -77,9 +81,12 @@ def check_gradients(layer, input, state=None, *, seed=0, tolerance=None, memory=
     problem = _Problem(layer, input, state, draw)
     analytic = problem.analytic()
     with torch.no_grad():
-        numerical = problem.numerical(memory)
-    return GradientReport(*({name: g.detach().cpu().double().numpy() for name, g in gradients.items()}
-                            for gradients in (analytic, numerical)), tolerance)
+        numerical, unresolved = problem.numerical(memory, tolerance, analytic)
+    return GradientReport(_arrays(analytic), _arrays(numerical), tolerance, unresolved=unresolved)
+
+
+def _arrays(gradients):
+    return {name: value.detach().cpu().double().numpy() for name, value in gradients.items()}
 
 
 class _Problem:
@@ -88,7 +95,11 @@ class _Problem:
     def __init__(self, layer, input, state, draw):
         self.layer, self.input = layer, input
         self.layout = layout_of(input, layer.batch_first)
-        self.fields = layer.cells[0].State._fields
+        fields = layer.cells[0].State._fields
+        self.states = [f"{field}_0" for field in fields]
+        self.places = {name + suffix: (k, suffix, name) for k, suffixes in enumerate(layer.suffixes)
+                       for suffix in suffixes for name in layer.parameter_names}
+        self.size = 0.0                                          # of the terms that the loss adds up, as a norm
         xs = self.layout.inputs()
         D = len(layer.suffixes[0])
 
@@ -97,13 +108,13 @@ class _Problem:
 
         shape = (layer.num_layers * D, xs.shape[1], layer.hidden_size)
         if state is None:
-            state = tuple(self.layout.state_out(normal(*shape)).to(xs.dtype) for _ in self.fields)
+            state = tuple(self.layout.state_out(normal(*shape)).to(xs.dtype) for _ in fields)
         self.state = tuple(state) if isinstance(state, (tuple, list)) else (state,)
-        first = layer._initial_state(self.layout, xs, self.state if len(self.fields) > 1 else self.state[0])
+        first = layer._initial_state(self.layout, xs, self.state if len(fields) > 1 else self.state[0])
         self.first = tuple(s.detach().double() for s in first)
         self.xs = xs.detach().double()[:, None]                                          # (T, 1, B, I): copies to come
         self.dhs = normal(*xs.shape[:2], layer.hidden_size * D)
-        self.dlast = tuple(normal(*shape) for _ in self.fields)
+        self.dlast = tuple(normal(*shape) for _ in fields)
 
     # -- by autograd -----------------------------------------------------------------------------------
 
@@ -116,89 +127,143 @@ class _Problem:
         output, last = self.layer(input, state if len(state) > 1 else state[0])
         pairs = zip((output, *(last if isinstance(last, tuple) else (last,))),
                     (self.layout.outputs(self.dhs), *map(self.layout.state_out, self.dlast)), strict=True)
-        loss = sum((_data(value) * _data(weight).to(_data(value).dtype)).sum() for value, weight in pairs)
+        terms = [_data(value) * _data(weight).to(_data(value).dtype) for value, weight in pairs]
+        self.size = float(sum(term.detach().double().square().sum() for term in terms)) ** 0.5
         params = dict(self.layer.named_parameters())
-        names = ("input", *(f"{field}_0" for field in self.fields), *params)
-        return dict(zip(names, torch.autograd.grad(loss, (leaf, *state, *params.values())), strict=True))
+        gradients = torch.autograd.grad(sum(term.sum() for term in terms), (leaf, *state, *params.values()))
+        return dict(zip(("input", *self.states, *params), gradients, strict=True))
 
-    # -- by differences --------------------------------------------------------------------------------
+    # -- numerically -----------------------------------------------------------------------------------
 
-    def numerical(self, memory):
-        """Central differences of the loss, in the shapes and under the names of `analytic`."""
-        copies = self._copies(memory)
-        found = {"input": _data(self.layout.outputs(self._by_input(copies)))}
-        for n, field in enumerate(self.fields):
-            found[f"{field}_0"] = self.layout.state_out(self._by_state(n, copies))
-        for k, suffixes in enumerate(self.layer.suffixes):
-            for suffix in suffixes:
-                for name in self.layer.parameter_names:
-                    found[name + suffix] = self._by_parameter(k, suffix, name, copies)
-        return {name: found[name] for name in ("input", *(f"{f}_0" for f in self.fields),
-                                               *dict(self.layer.named_parameters()))}
+    def numerical(self, memory, tolerance, analytic):
+        """Central differences of the loss; of an array that they cannot resolve, complex steps.
 
-    def _by_input(self, copies):
+        Returns the gradients, and of the arrays that were not resolved a mask of all their entries, by name.
+        """
+        gradients, unresolved = {}, {}
+        floor = 8 * np.finfo(np.float64).eps * self.size / _STEP          # what rounding makes of a difference
+        for name, value in analytic.items():
+            found = self._gradient(name, _Central, memory)
+            if floor > tolerance * max(value.abs().max(), found.abs().max()):
+                found = self._gradient(name, _ComplexStep, memory)
+                unresolved[name] = np.ones(tuple(value.shape), bool)
+            gradients[name] = found
+        return gradients, unresolved
+
+    def _gradient(self, name, method, memory):
+        """The gradient of one array by one of the methods below."""
+        copies = max(1, self._copies(memory) // method.runs)
+        xs, first = self.xs.to(method.dtype), tuple(s.to(method.dtype) for s in self.first)
+        if name == "input":
+            return _data(self.layout.outputs(self._by_input(method, xs, first, copies)))
+        if name in self.states:
+            return self.layout.state_out(self._by_state(method, xs, first, self.states.index(name), copies))
+        return self._by_parameter(method, xs, first, name, copies)
+
+    def _by_input(self, method, xs, first, copies):
         gradient = torch.empty_like(self.xs[:, 0])
-        for entries in torch.ones_like(gradient[:, 0], dtype=torch.bool).nonzero().split(copies):
-            (t, i), P = entries.T, len(entries)
-            steps = _STEP * self.xs[t, 0, :, i].abs().clamp(min=1)                       # (P, B)
-            xs = self.xs.repeat(1, 2 * P, 1, 1)
-            copy = torch.arange(2 * P, device=t.device)
-            xs[t.repeat(2), copy, :, i.repeat(2)] += torch.cat((steps, -steps))
-            gradient[t, :, i] = self._difference(xs, self.first, self._run()) / (2 * steps)
+        for entries in _every_entry(gradient[:, 0]).split(copies):
+            t, i = entries.T
+            shifts = method.shifts(self.xs[t, 0, :, i])                                  # (runs, P, B)
+            t, i = t.repeat(method.runs), i.repeat(method.runs)
+            copy = torch.arange(len(t), device=t.device)
+            moved = xs.repeat(1, len(t), 1, 1)                                           # (T, runs*P, B, I)
+            moved[t, copy, :, i] += shifts.flatten(0, 1)
+            slope = self._change(method, moved, first) / method.width(shifts)
+            gradient[entries[:, 0], :, entries[:, 1]] = slope
         return gradient
 
-    def _by_state(self, n, copies):
+    def _by_state(self, method, xs, first, n, copies):
         gradient = torch.empty_like(self.first[n])
-        for entries in torch.ones_like(gradient[:, 0], dtype=torch.bool).nonzero().split(copies):
-            (k, j), P = entries.T, len(entries)
-            steps = _STEP * self.first[n][k, :, j].abs().clamp(min=1)                    # (P, B)
-            moved = self.first[n].repeat(2 * P, 1, 1, 1)                                 # (2P, L*D, B, H)
-            copy = torch.arange(2 * P, device=k.device)
-            moved[copy, k.repeat(2), :, j.repeat(2)] += torch.cat((steps, -steps))
-            first = (*self.first[:n], moved, *self.first[n + 1:])
-            gradient[k, :, j] = self._difference(self.xs, first, self._run()) / (2 * steps)
+        for entries in _every_entry(gradient[:, 0]).split(copies):
+            k, j = entries.T
+            shifts = method.shifts(self.first[n][k, :, j])                               # (runs, P, B)
+            k, j = k.repeat(method.runs), j.repeat(method.runs)
+            copy = torch.arange(len(k), device=k.device)
+            moved = first[n].repeat(len(k), 1, 1, 1)                                     # (runs*P, L*D, B, H)
+            moved[copy, k, :, j] += shifts.flatten(0, 1)
+            slope = self._change(method, xs, (*first[:n], moved, *first[n + 1:])) / method.width(shifts)
+            gradient[entries[:, 0], :, entries[:, 1]] = slope
         return gradient
 
-    def _by_parameter(self, k, suffix, name, copies):
-        cell, params = self.layer.cells[k], self._params(suffix)
-        gradient = torch.empty_like(params[name])
+    def _by_parameter(self, method, xs, first, name, copies):
+        k, suffix, name = self.places[name]
+        cell, params = self.layer.cells[k], self._params(suffix, method.dtype)
+        gradient = torch.empty_like(params[name].real)
         for block in _blocks(name, gradient, cell.hidden_size):
             for entries in block.split(copies):
-                steps = _STEP * params[name][tuple(entries.T)].abs().clamp(min=1)        # (P,)
-                moved = _Copies(cell, params, self.layer.sources(cell), name, entries.repeat(2, 1),
-                                torch.cat((steps, -steps)))
-                difference = self._difference(self.xs, self.first, self._run({suffix: moved}))
-                gradient[tuple(entries.T)] = difference.sum(dim=-1) / (2 * steps)
+                at = tuple(entries.T)
+                shifts = method.shifts(params[name][at].real)                            # (runs, P)
+                moved = _Copies(cell, params, self.layer.sources(cell), name, entries.repeat(method.runs, 1),
+                                shifts.flatten())
+                gradient[at] = self._change(method, xs, first, {suffix: moved}).sum(dim=-1) / method.width(shifts)
         return gradient
 
-    def _difference(self, xs, first, run):
-        """Loss of the copies moved up less that of those moved down, per sample: ``(P, B)``."""
+    def _change(self, method, xs, first, moved=None):
+        """How the loss of every sample changes in every moved copy, ``(P, B)``; `moved` holds weights by suffix."""
+        def run(k, suffix, xs, state, mask):
+            weights = (moved or {}).get(suffix)
+            if weights is None:
+                weights = self.layer.weights(self.layer.cells[k], self._params(suffix, method.dtype))
+            return run_loop(self.layer.step, weights, xs, state, mask)[:2]
+
         hs, last = self.layer.stack(xs, first, self.layout.mask, run)
-        loss = torch.einsum("tpbh,tbh->pb", hs, self.dhs)
+        change = torch.einsum("tpbh,tbh->pb", method.change(hs), self.dhs)
         for end, weights in zip(last, zip(*self.dlast, strict=True), strict=True):
             for s, weight in zip(end, weights, strict=True):
-                loss = loss + (s * weight).sum(dim=-1)
-        up, down = loss.chunk(2)
-        return up - down
+                if s.dim() == 3 and len(s) == hs.shape[1]:                               # else no copy reaches it
+                    change = change + (method.change(s) * weight).sum(dim=-1)
+        return change
 
-    def _run(self, moved=None):
-        """The float64 loop as `Recurrent.stack` calls it, with some layers' weights replaced."""
-        def run(k, suffix, xs, state, mask):
-            weights = (moved or {}).get(suffix) or self.layer.weights(self.layer.cells[k], self._params(suffix))
-            return run_loop(self.layer.step, weights, xs, state, mask)[:2]
-        return run
-
-    def _params(self, suffix):
-        return {name: value.detach().double() for name, value in self.layer.parameters_of(suffix).items()}
+    def _params(self, suffix, dtype):
+        return {name: value.detach().to(dtype) for name, value in self.layer.parameters_of(suffix).items()}
 
     def _copies(self, memory):
-        """How many entries to move at a time: two copies each, of all that a layer holds over time."""
+        """How many copies to run at a time: a copy has all that a layer holds over time."""
         T, _, B, I = self.xs.shape
         D, H, G = len(self.layer.suffixes[0]), self.layer.hidden_size, len(self.layer.cells[0].gates)
-        sequence = 8 * T * B * (I + H * (G + 3 * D))
+        sequence = 16 * T * B * (I + H * (G + 3 * D))
         step = 8 * B * H * (G + 4)
         limit = min(memory // sequence, _CACHE // step) if self.xs.device.type == "cpu" else memory // sequence
-        return max(1, limit // 2)
+        return limit
+
+
+class _Central:
+    """Central differences: two runs, one on either side."""
+
+    runs, dtype = 2, torch.float64
+
+    @staticmethod
+    def shifts(values):
+        step = _STEP * values.abs().clamp(min=1)
+        return torch.stack((step, -step))
+
+    @staticmethod
+    def change(outputs):
+        up, down = outputs.chunk(2, dim=-3)
+        return up - down
+
+    @staticmethod
+    def width(shifts):
+        return shifts[0] - shifts[1]
+
+
+class _ComplexStep:
+    """Complex steps: one run off the real axis, whose imaginary part is the derivative without a subtraction."""
+
+    runs, dtype = 1, torch.complex128
+
+    @staticmethod
+    def shifts(values):
+        return torch.full_like(values, 1e-20, dtype=torch.float64)[None] * 1j
+
+    @staticmethod
+    def change(outputs):
+        return outputs.imag
+
+    @staticmethod
+    def width(shifts):
+        return shifts[0].imag
 
 
 class _Copies(Weights):
@@ -244,11 +309,16 @@ class _Copies(Weights):
 
 def _blocks(name, value, hidden_size):
     """Indices of all entries, ``(N, dim)`` each: of a weight those that h meets and those that x meets apart."""
-    entries = torch.ones_like(value, dtype=torch.bool).nonzero()
+    entries = _every_entry(value)
     if not name.startswith("W_"):
         return (entries,)
     recurrent = entries[:, 1] < hidden_size
     return entries[recurrent], entries[~recurrent]
+
+
+def _every_entry(value):
+    """The indices of all entries of an array, ``(N, dim)``."""
+    return torch.ones_like(value, dtype=torch.bool).nonzero()
 
 
 def _data(value):
