@@ -20,7 +20,8 @@ def check_gradients(layer, input, state=None, *, seed=0, tolerance=None, memory=
     r"""Compare the gradients that autograd gives for a layer with central differences of its equations.
 
     The loss is a random projection of every output and of the final state, so that no path of the gradient is
-    left out. Every entry of the input, of the initial state and of every parameter is moved both ways.
+    left out. Every entry of the input, of the initial state and of every parameter that requires a gradient is moved
+    both ways.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ def check_gradients(layer, input, state=None, *, seed=0, tolerance=None, memory=
         tolerance = _TOLERANCES.get(next(layer.parameters()).dtype, 0.05)
     draw = torch.Generator().manual_seed(seed)
     problem = _Problem(layer, input, state, draw)
-    analytic = problem.analytic()
+    with torch.enable_grad():
+        analytic = problem.analytic()
     with torch.no_grad():
         numerical, unresolved = problem.numerical(memory, tolerance, analytic)
     return GradientReport(_arrays(analytic), _arrays(numerical), tolerance, unresolved=unresolved)
@@ -129,7 +131,7 @@ class _Problem:
                     (self.layout.outputs(self.dhs), *map(self.layout.state_out, self.dlast)), strict=True)
         terms = [_data(value) * _data(weight).to(_data(value).dtype) for value, weight in pairs]
         self.size = float(sum(term.detach().double().square().sum() for term in terms)) ** 0.5
-        params = dict(self.layer.named_parameters())
+        params = {name: value for name, value in self.layer.named_parameters() if value.requires_grad}
         gradients = torch.autograd.grad(sum(term.sum() for term in terms), (leaf, *state, *params.values()))
         return dict(zip(("input", *self.states, *params), gradients, strict=True))
 

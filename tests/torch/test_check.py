@@ -40,6 +40,15 @@ def test_report_names_everything():
     assert {name: value.shape for name, value in report.numerical.items()} == shapes
 
 
+def test_frozen_parameters_are_left_out():
+    """A parameter that requires no gradient has none to check."""
+    layer = lt.LSTM(2, 3, dtype=torch.float64)
+    layer.W_f_l0.requires_grad_(False)
+    report = lt.check_gradients(layer, normal(4, 2, 2))
+    assert report.ok, report
+    assert "W_f_l0" not in report.analytic
+
+
 def test_float32_is_checked_in_its_own_tolerance():
     """The gradients of a float32 layer are compared with float64 differences at the same point."""
     report = lt.check_gradients(lt.LSTM(2, 3), normal(4, 2, 2, dtype=torch.float32))

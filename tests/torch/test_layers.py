@@ -283,3 +283,13 @@ def test_no_grad_builds_no_graph(make):
 def test_repr_can_be_read_back(text):
     """The repr of a layer is the call that makes it."""
     assert repr(eval(f"lt.{text}")) == text
+
+
+@pytest.mark.parametrize("backend", ["auto", "loop"])
+def test_autocast(backend):
+    """Under autocast a layer takes what the layers before it give, in half precision too, and can be trained."""
+    layer = lt.LSTM(3, 4, 2, backend=backend)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, _ = layer(torch.randn(5, 2, 3, dtype=torch.bfloat16))
+    output.float().sum().backward()
+    assert torch.isfinite(layer.W_f_l0.grad).all()
