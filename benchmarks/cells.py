@@ -16,6 +16,7 @@ A section is a function from the number of repeats to a list of rows; `SECTIONS`
 import argparse
 import ctypes
 import datetime
+import functools
 import itertools
 import json
 import os
@@ -57,21 +58,89 @@ def numpy_row(name, size, dtype, repeats):
         output, _ = layer(torch.from_numpy(xs).requires_grad_())
         output.backward(torch.from_numpy(dhs))
 
-    return {"cell": name, "dtype": dtype, **size, **alternate(ours, theirs, repeats)}
+    return {"cell": name, "dtype": dtype, **size, **compare(*take_turns((ours, theirs), repeats), repeats)}
 
 
-def alternate(ours, theirs, repeats):
+def torch_section(repeats):
+    """The torch layers by their fused backend, beside torch.nn's and beside their own loop, forward and backward."""
+    kinds = [("LSTM", {}), ("PeepholeLSTM", {}), ("CIFGLSTM", {}), ("GRU", {"reset": "after"}),
+             ("GRU", {"reset": "before"})]
+    return [layer_row(*kind, size, repeats) for kind, size in itertools.product(kinds, (LARGE, SMALL))]
+
+
+def growth_section(repeats):
+    """What the fused LSTM costs as the sequence, the batch or the state grows, the rest being as in SMALL."""
+    sizes = [{**SMALL, letter: value} for letter, values in
+             (("T", (25, 50, 200, 400)), ("B", (1, 8, 64, 128)), ("H", (16, 32, 64, 256))) for value in values]
+    return [layer_row("LSTM", {}, size, repeats) for size in sizes]
+
+
+def layer_row(name, options, size, repeats):
+    import torch
+
+    import lstmlab.torch as lt
+    T, B, I, H = size.values()
+    x, dh = torch.randn(T, B, I), torch.randn(T, B, H)
+    layers = [getattr(lt, name)(I, H, backend=backend, **options) for backend in ("fused", "loop")]
+    layers.append(getattr(torch.nn, "GRU" if name == "GRU" else "LSTM")(I, H))
+
+    def train(layer):
+        layer.zero_grad()
+        layer(x.clone().requires_grad_())[0].backward(dh)
+
+    fused, loop, theirs = take_turns([functools.partial(train, layer) for layer in layers], repeats)
+    label = ", ".join([name, *options.values()])
+    return {"cell": label, "dtype": "float32", **size, **compare(fused, theirs, repeats), "loop_ms": round(loop, 2)}
+
+
+def gradcheck_section(repeats):
+    """lt.check_gradients beside torch.autograd.gradcheck, exhaustive and fast, of the same layer and entries."""
+    return [gradcheck_row(backend, fast, 1 if not fast else repeats)
+            for backend, fast in itertools.product(("fused", "loop"), (False, True))]
+
+
+def gradcheck_row(backend, fast, repeats):
+    import torch
+
+    import lstmlab.torch as lt
+    size = {"T": 10, "B": 2, "I": 8, "H": 16}
+    T, B, I, H = size.values()
+    layer = lt.LSTM(I, H, dtype=torch.float64, backend=backend)
+    names = [name for name, _ in layer.named_parameters()]
+    x, *state = (torch.randn(shape, dtype=torch.float64) for shape in ((T, B, I), (1, B, H), (1, B, H)))
+    inputs = [value.detach().clone().requires_grad_() for value in (x, *state, *layer.parameters())]
+
+    def run(x, h, C, *params):
+        output, last = torch.func.functional_call(layer, dict(zip(names, params, strict=True)), (x, (h, C)))
+        return output, *last
+
+    def ours():
+        assert lt.check_gradients(layer, x, tuple(state)).ok
+
+    def theirs():
+        assert torch.autograd.gradcheck(run, inputs, fast_mode=fast)
+
+    label = f"LSTM ({backend}) gradient check, {'fast' if fast else 'exhaustive'}"
+    times = take_turns((ours, theirs), repeats)
+    return {"cell": label, "dtype": "float64", **size, **compare(*times, repeats)}
+
+
+def take_turns(runs, repeats):
     """Medians, in milliseconds, of runs that take turns, after one run each to warm up."""
-    times = {ours: [], theirs: []}
-    for run in [ours, theirs] * (repeats + 1):
+    times = {run: [] for run in runs}
+    for run in [*runs] * (repeats + 1):
         start = time.perf_counter()
         run()
         times[run].append(1e3 * (time.perf_counter() - start))
-    a, b = (statistics.median(times[run][1:]) for run in (ours, theirs))
-    return {"ours_ms": round(a, 2), "torch_ms": round(b, 2), "ratio": round(a / b, 3), "repeats": repeats}
+    return [statistics.median(times[run][1:]) for run in runs]
 
 
-SECTIONS = {"numpy": numpy_section}
+def compare(ours, theirs, repeats):
+    return {"ours_ms": round(ours, 2), "torch_ms": round(theirs, 2), "ratio": round(ours / theirs, 4),
+            "repeats": repeats}
+
+
+SECTIONS = {"numpy": numpy_section, "torch": torch_section, "growth": growth_section, "gradcheck": gradcheck_section}
 
 
 def openblas_kernels():
@@ -119,6 +188,11 @@ def work(section, threads, repeats):
     print(json.dumps([{**row, "load": round(os.getloadavg()[0], 1)} for row in rows]))
 
 
+def kept_rows(path):
+    """The rows of an earlier run; those of sections not run again are written once more."""
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--section", action="append", choices=SECTIONS, help="all by default")
@@ -129,13 +203,14 @@ def main():
     args = parser.parse_args()
     if args.worker:
         return work(args.worker, args.threads[0], args.repeats)
-    rows = []
-    settings = itertools.product(args.section or SECTIONS, args.threads or (1, 2), kernel_choices())
+    sections = args.section or list(SECTIONS)
+    rows = [row for row in kept_rows(args.output) if row["section"] not in sections]
+    settings = itertools.product(sections, args.threads or (1, 2), kernel_choices())
     for section, threads, kernels in settings:
         for row in run_apart(section, threads, kernels, args.repeats):
             rows.append(row)
-            print("{section} {cell:<5} {dtype} T={T} B={B} I={I} H={H}  {threads} thread(s), {kernels}: "
-                  "{ours_ms:8.1f} ms, torch {torch_ms:8.1f} ms, ratio {ratio:.2f}".format(**row), flush=True)
+            print("{section} {cell} {dtype} T={T} B={B} I={I} H={H}  {threads} thread(s), {kernels}: "
+                  "{ours_ms:8.1f} ms, torch {torch_ms:8.1f} ms, ratio {ratio:.3f}".format(**row), flush=True)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     report = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
     args.output.write_text(json.dumps(report, indent=1) + "\n")
