@@ -36,7 +36,7 @@ class Recurrent(nn.Module):
         if backend not in _BACKENDS:
             raise ValueError(f"backend is {backend!r}; expected one of {', '.join(map(repr, _BACKENDS))}")
         if dropout > 0 and num_layers == 1:
-            warnings.warn(f"dropout={dropout} has no effect with num_layers=1: it acts between layers", stacklevel=3)
+            warnings.warn(f"dropout={dropout} has no effect with num_layers=1: it acts between layers", stacklevel=2)
         directions = 2 if bidirectional else 1
         self.cells = [self.cell_type(hidden_size * directions if k else input_size, hidden_size, **options)
                       for k in range(num_layers)]
@@ -213,7 +213,7 @@ class Recurrent(nn.Module):
             raise ValueError(f"input is on {xs.device}; expected {weight.device}, where the layer's parameters are")
 
     def _check_state(self, layout, xs, name, s, shape):
-        expected = tuple(layout.state_out(s.new_empty(shape)).shape) if isinstance(s, torch.Tensor) else shape
+        expected = layout.state_shape(*shape)
         if not isinstance(s, torch.Tensor):
             raise TypeError(f"{name} is {_say(s)}; expected a Tensor of shape {expected} = {layout.state_words}")
         if s.shape != expected:

@@ -24,6 +24,10 @@ class TimeMajor:
         """``hs (T, B, F)`` as the caller lays outputs out."""
         return hs
 
+    def state_shape(self, count, B, H):
+        """The shape in which the caller gives a state."""
+        return count, B, H
+
     def state_in(self, s):
         """A state of the caller's as ``(L*D, B, H)``."""
         return s
@@ -57,6 +61,9 @@ class Unbatched(TimeMajor):
     def outputs(self, hs):
         return hs.squeeze(1)
 
+    def state_shape(self, count, B, H):
+        return count, H
+
     def state_in(self, s):
         return s.unsqueeze(1)
 
@@ -66,6 +73,8 @@ class Unbatched(TimeMajor):
 
 class Packed(TimeMajor):
     """A PackedSequence; inside, the sequences stand sorted by length and a mask tells where they end."""
+
+    words = "a PackedSequence of sequences (T, input_size)"
 
     def __init__(self, input):
         super().__init__(input)

@@ -74,6 +74,12 @@ def test_wrong_state_of_one_sequence():
         LAYER(INPUT[:, 0], (STATE[:, :1], STATE[:, :1]))
 
 
+def test_wrong_packed_input():
+    """A packed input of another size is told apart as such."""
+    with pytest.raises(ValueError, match=re.escape("expected a PackedSequence of sequences (T, input_size) with")):
+        LAYER(torch.nn.utils.rnn.pack_sequence([torch.zeros(5, 4)]))
+
+
 def test_wrong_state_of_a_bare_h():
     """A cell whose state is h alone takes no tuple."""
     with pytest.raises(TypeError, match="h_0 is a tuple of 2; expected a Tensor"):

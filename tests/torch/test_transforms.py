@@ -110,6 +110,26 @@ def test_backward_of_the_loop_is_linear_in_time():
     assert allocated(120) < 2.4 * allocated(60)
 
 
+@pytest.mark.parametrize("backend", ["loop", "fused"])
+def test_backward_twice(make, backend, input):
+    """With retain_graph a second backward gives the same gradients."""
+    layer = make(3, 4, backend=backend)
+    loss = layer(input)[0].pow(2).sum()
+    params = tuple(layer.parameters())
+    once = torch.autograd.grad(loss, params, retain_graph=True)
+    assert all(map(torch.equal, once, torch.autograd.grad(loss, params)))
+
+
+@pytest.mark.parametrize("backend", ["loop", "fused"])
+def test_an_output_changed_in_place(make, backend, input):
+    """Changing the output in place leaves the layer's own record alone."""
+    layer = make(3, 4, backend=backend)
+    params = tuple(layer.parameters())
+    expected = torch.autograd.grad(3 * layer(input)[0].sum(), params)
+    found = torch.autograd.grad(layer(input)[0].mul_(3).sum(), params)
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(expected, found, strict=True))
+
+
 def test_a_parameter_changed_between_the_passes_is_noticed(input):
     """The fused backend reads torch's memory in place, so a change between forward and backward is an error."""
     layer = lt.LSTM(3, 4, dtype=torch.float64, backend="fused")
