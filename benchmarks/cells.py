@@ -5,9 +5,9 @@
 
 Each setting runs in a process of its own, since a thread count holds for a process's life. Ours and torch's
 runs alternate, so that whatever else the machine does meets both; a time is the median, a ratio is ours over
-torch's. OpenBLAS, which does NumPy's matrix products, picks its kernels by the name of the processor. Where it
-takes AVX2 kernels on a processor that has AVX-512, the benchmark runs once more with AVX-512 kernels asked for
-(``OPENBLAS_CORETYPE=SkylakeX``), and the rows say which they are. They also say how loaded the machine was: a
+torch's. OpenBLAS, which does NumPy's matrix products, picks its kernels by the processor, unless the environment
+says which (``OPENBLAS_CORETYPE``). Where it does, the benchmark runs once more with OpenBLAS's own choice, since
+that is what others meet, and the rows say which kernels they are. They also say how loaded the machine was: a
 load well above the thread count means that others were at work, and ratios with 2 threads then mean little.
 
 A section is a function from the number of repeats to a list of rows; `SECTIONS` names them.
@@ -153,9 +153,8 @@ def openblas_kernels():
 
 
 def kernel_choices():
-    """The settings of OPENBLAS_CORETYPE to run under: as it is and, where AVX-512 goes unused, with it."""
-    has_avx512 = "X86_V4" in np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    return [None, "SkylakeX"] if has_avx512 and openblas_kernels() in ("Haswell", "Zen") else [None]
+    """Changes of the environment to run under: none and, where it forces OpenBLAS's choice, one that frees it."""
+    return [{}, {"OPENBLAS_CORETYPE": ""}] if os.environ.get("OPENBLAS_CORETYPE") else [{}]
 
 
 def machine():
@@ -172,9 +171,7 @@ def machine():
 def run_apart(section, threads, kernels, repeats):
     """Run a section in a process with that many threads and those kernels; return its rows."""
     count = str(threads)
-    env = {**os.environ, "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count}
-    if kernels:
-        env["OPENBLAS_CORETYPE"] = kernels
+    env = {**os.environ, "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count, **kernels}
     command = [sys.executable, __file__, "--worker", section, "--threads", count, "--repeats", str(repeats)]
     rows = json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
     return [{"section": section, "threads": threads, **row} for row in rows]
