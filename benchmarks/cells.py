@@ -185,9 +185,10 @@ def work(section, threads, repeats):
     print(json.dumps([{**row, "load": round(os.getloadavg()[0], 1)} for row in rows]))
 
 
-def kept_rows(path):
-    """The rows of an earlier run; those of sections not run again are written once more."""
-    return json.loads(path.read_text())["rows"] if path.exists() else []
+def kept_rows(path, section, threads):
+    """The rows of earlier runs but those of this setting, which are replaced."""
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [row for row in rows if (row["section"], row["threads"]) != (section, threads)]
 
 
 def main():
@@ -200,17 +201,15 @@ def main():
     args = parser.parse_args()
     if args.worker:
         return work(args.worker, args.threads[0], args.repeats)
-    sections = args.section or list(SECTIONS)
-    rows = [row for row in kept_rows(args.output) if row["section"] not in sections]
-    settings = itertools.product(sections, args.threads or (1, 2), kernel_choices())
-    for section, threads, kernels in settings:
-        for row in run_apart(section, threads, kernels, args.repeats):
-            rows.append(row)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    for section, threads in itertools.product(args.section or SECTIONS, args.threads or (1, 2)):
+        rows = [row for kernels in kernel_choices() for row in run_apart(section, threads, kernels, args.repeats)]
+        for row in rows:
             print("{section} {cell} {dtype} T={T} B={B} I={I} H={H}  {threads} thread(s), {kernels}: "
                   "{ours_ms:8.1f} ms, torch {torch_ms:8.1f} ms, ratio {ratio:.3f}".format(**row), flush=True)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
-    args.output.write_text(json.dumps(report, indent=1) + "\n")
+        rows = [*kept_rows(args.output, section, threads), *rows]
+        report = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
+        args.output.write_text(json.dumps(report, indent=1) + "\n")
     return None
 
 
