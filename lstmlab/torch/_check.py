@@ -122,8 +122,7 @@ class _Problem:
 
     def analytic(self):
         """Gradients of the loss through the layer's own call."""
-        data = self.input.data if isinstance(self.input, PackedSequence) else self.input
-        leaf = data.detach().clone().requires_grad_()
+        leaf = _data(self.input).detach().clone().requires_grad_()
         state = tuple(s.detach().clone().requires_grad_() for s in self.state)
         input = self.input._replace(data=leaf) if isinstance(self.input, PackedSequence) else leaf
         output, last = self.layer(input, state if len(state) > 1 else state[0])
@@ -226,8 +225,7 @@ class _Problem:
         D, H, G = len(self.layer.suffixes[0]), self.layer.hidden_size, len(self.layer.cells[0].gates)
         sequence = 16 * T * B * (I + H * (G + 3 * D))
         step = 8 * B * H * (G + 4)
-        limit = min(memory // sequence, _CACHE // step) if self.xs.device.type == "cpu" else memory // sequence
-        return limit
+        return min(memory // sequence, _CACHE // step) if self.xs.device.type == "cpu" else memory // sequence
 
 
 class _Central:
