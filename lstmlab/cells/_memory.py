@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._cell import Cell, Read, finish_sigmoid, sigmoid_slope, tanh_slope
+from ._cell import Cell, finish_sigmoid, sigmoid_slope, tanh_slope
+from ._tape import Read
 
 
 class MemoryCell(Cell):

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Params, Read, sigmoid, sigmoid_slope
+from ._cell import Params, sigmoid, sigmoid_slope
 from ._memory import MemoryCell
+from ._tape import Read
 from ._validate import require_choice
 from .lstm import LSTMState
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cell import Cell, HState, Params, Read, finish_sigmoid, sigmoid, sigmoid_slope, tanh_slope
+from ._cell import Cell, HState, Params, finish_sigmoid, sigmoid, sigmoid_slope, tanh_slope
+from ._tape import Read
 from ._validate import require_choice
 
 
