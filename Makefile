@@ -1,9 +1,10 @@
 # make course    set up, build the book, release the problem sets, grade the sample class
 # make test      set up, then lint and run every test
+# make test-full the same with the full counts; writes what was counted to benchmarks/results/test-full.json
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: course test book release grade clean
+.PHONY: course test test-full book release grade clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -22,6 +23,10 @@ course: grade
 test: .make/venv .make/system
 	$(BIN)/ruff check
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-full: .make/venv .make/system
+	$(BIN)/ruff check
+	$(BIN)/pytest -n 2 --dist loadfile -m "full or not full" --figures benchmarks/results/test-full.json
 
 book: .make/book
 

@@ -1,7 +1,10 @@
-"""A course in a folder of its own: released, and with the sample class handed in."""
+"""What the rooms' tests share: a released course in a folder of its own, and the figures of a full run."""
 
+import datetime
 import importlib.util
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,24 @@ import pytest
 from lstmlab.grading.course import open_course
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--figures", type=Path, help="write what the tests counted (their recorded properties) as JSON")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """With ``--figures FILE``: how many tests passed, and what those that count something recorded."""
+    path = config.getoption("--figures")
+    if path is None:
+        return
+    reports = terminalreporter.stats
+    counted = {report.nodeid: dict(report.user_properties) for report in reports.get("passed", ())
+               if report.user_properties}
+    figures = {"date": datetime.date.today().isoformat(), "python": platform.python_version(),
+               "cores": os.cpu_count(), "passed": len(reports.get("passed", ())),
+               "failed": len(reports.get("failed", ())) + len(reports.get("error", ())), "counted": counted}
+    path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def _load(path):
