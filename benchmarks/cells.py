@@ -2,6 +2,7 @@
 
     python benchmarks/cells.py                      # all sections, 1 and 2 threads
     python benchmarks/cells.py --section numpy --threads 1 --repeats 5
+    python benchmarks/cells.py --plot               # draw what is recorded, measure nothing
 
 Each setting runs in a process of its own, since a thread count holds for a process's life. Ours and torch's
 runs alternate, so that whatever else the machine does meets both; a time is the median, a ratio is ours over
@@ -185,6 +186,31 @@ def work(section, threads, repeats):
     print(json.dumps([{**row, "load": round(os.getloadavg()[0], 1)} for row in rows]))
 
 
+def plot(path):
+    """Draw the growth rows beside the results file: cost against T, B and H, and for T and B the line that fits."""
+    import matplotlib.pyplot as plt
+    rows = [row for row in json.loads(path.read_text())["rows"] if row["section"] in ("growth", "torch")
+            and row["cell"] == "LSTM" and row["threads"] == 1]
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
+    for axis, letter in zip(axes, "TBH", strict=True):
+        others = [other for other in SMALL if other not in (letter, "I")]
+        points = sorted((row[letter], row) for row in rows if all(row[other] == SMALL[other] for other in others))
+        x = np.array([value for value, _ in points])
+        for key, color in (("ours_ms", "C0"), ("torch_ms", "C1"), ("loop_ms", "C2")):
+            y, label = np.array([row[key] for _, row in points]), key[:-3]
+            if letter != "H":                                    # H enters a product of H by H
+                slope, start = np.polyfit(x, y, 1)
+                fit = start + slope * x
+                unexplained = ((y - fit) ** 2).mean() / y.var()
+                label += f": {start:.1f} + {slope:.2f} {letter}, R² = {1 - unexplained:.3f}"
+                axis.plot(x, fit, "--", color=color, linewidth=1)
+            axis.plot(x, y, "o" if letter != "H" else "o-", color=color, label=label)
+        axis.set(xlabel=letter, title=", ".join(f"{other} = {SMALL[other]}" for other in others))
+        axis.legend(fontsize="small")
+    axes[0].set_ylabel("forward and backward, ms")
+    figure.savefig(path.with_name("cells-growth.svg"))
+
+
 def kept_rows(path, section, threads):
     """The rows of earlier runs but those of this setting, which are replaced."""
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
@@ -197,10 +223,13 @@ def main():
     parser.add_argument("--threads", action="append", type=int, help="1 and 2 by default")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--plot", action="store_true", help="draw how the recorded cost grows; measure nothing")
     parser.add_argument("--worker", choices=SECTIONS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return work(args.worker, args.threads[0], args.repeats)
+    if args.plot:
+        return plot(args.output)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     for section, threads in itertools.product(args.section or SECTIONS, args.threads or (1, 2)):
         rows = [row for kernels in kernel_choices() for row in run_apart(section, threads, kernels, args.repeats)]
@@ -210,7 +239,7 @@ def main():
         rows = [*kept_rows(args.output, section, threads), *rows]
         report = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
         args.output.write_text(json.dumps(report, indent=1) + "\n")
-    return None
+    return plot(args.output)
 
 
 if __name__ == "__main__":
