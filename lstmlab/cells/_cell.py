@@ -179,7 +179,8 @@ class Cell:
         states = self.State(*(np.empty((T + 1, self.hidden_size, B), dtype) for _ in state))
         for past, now in zip(states, state, strict=True):
             past[0] = rows(now)
-        slots = np.zeros((T, len(self._slots), self.hidden_size, B), dtype)
+        slots = np.empty((T, len(self._slots), self.hidden_size, B), dtype)
+        slots[:, :self._reads["x"].first] = 0                     # what x does not feed, h adds to
         hs = np.empty((T, B, self.hidden_size), dtype)
 
         W_x = np.concatenate([self._stack(params, "x"), self._stack_biases(params)], axis=1)     # (G*H, I+1)
