@@ -109,15 +109,29 @@ def replay(sources: tuple[Source, ...], student: str, keep: str, names: set[str]
 
 
 def depends_on(sources: tuple[Source, ...], student: str, names: set[str]) -> dict[str, list[str]]:
-    """For each of `names` that the lines of `student` assign: the other names its expression reads."""
-    found = {}
+    """For each of `names` that the lines of `student` assign: the other names that its value is made of.
+
+    A name that is none of `names` stands for what it was itself made of.
+    """
+    read: dict[str, set[str]] = {}
     for source in sources:
-        if source.student != student:
-            continue
-        for node in ast.walk(ast.parse(_in_class(source, source.text))):
-            if (name := _target(node)) in names:
-                read = {leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name)}
-                found[name] = [other for other in names if other in read and other != name]
+        if source.student == student:
+            for node in ast.walk(ast.parse(_in_class(source, source.text))):
+                if name := _target(node):
+                    leaves = {leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name)}
+                    read.setdefault(name, set()).update(leaves)
+    return {name: [other for other in names if other != name and other in _reached(name, names, read)]
+            for name in read if name in names}
+
+
+def _reached(start: str, names: set[str], read: dict[str, set[str]]) -> set[str]:
+    """What `start` is made of, followed through all that is none of `names`."""
+    found, ahead = set(), set(read[start])
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead |= set() if name in names else read.get(name, set())
     return found
 
 

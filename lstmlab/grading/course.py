@@ -146,6 +146,7 @@ def open_course(root: Path) -> Course:
 def checks_digest() -> str:
     """Hash of everything a verdict depends on: the checks and the references."""
     digest = hashlib.sha256()
-    for path in sorted(p for room in ("checks", "cells") for p in (PACKAGE / room).rglob("*.py")):
+    rooms = sorted(path for room in ("checks", "cells") for path in (PACKAGE / room).rglob("*.py"))
+    for path in (*rooms, PACKAGE / "convert.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as nps
 from lstmlab import sigmoid
 from lstmlab.checks import get, probe, problem_set, problem_sets, wire
 from lstmlab.checks.ps3_lstm_forward import half_life_bias, lstm_forward, lstm_step
+from lstmlab.checks.ps7_gru import gru_step
 
 CHECKS = [check for name in problem_sets() for check in problem_set(name)]
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
@@ -125,6 +126,18 @@ def test_what_follows_from_own_values_is_said(wrong, right_given_own):
     assert all(part.earned == 0 for part in verdict.parts if part.name in following)
     assert "as soon as those are right" in " ".join(verdict.text().split())
     assert f"First get your sigmoid right, then start with {wrong}." in " ".join(verdict.text().split())
+
+
+def test_what_follows_by_way_of_a_name_that_is_not_returned():
+    """In gru_step z reaches h through the factor of the old state, which nobody sees: h follows all the same."""
+    def fn(params, x, h_prev, reset, carry):
+        _, gates = gru_step(params, x, h_prev, reset, carry)
+        gates["z"] = 0.9 * gates["z"] + 0.01
+        keep = gates["z"] if carry == "z" else 1 - gates["z"]
+        return keep * h_prev + (1 - keep) * gates["n"], gates
+
+    notes = {part.name: part.note for part in judge("gru_step", fn).parts}
+    assert notes["h"] == "but it follows from your own z"
 
 
 def test_what_does_not_follow_is_not_excused():
