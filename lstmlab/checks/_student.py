@@ -9,8 +9,10 @@ import secrets
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import probe
+from ._borrowed import borrowed
 from ._registry import get
 from ._verdict import Verdict
 
@@ -49,7 +51,9 @@ def check(name: str, fn: Callable) -> None:
 
     Examples
     --------
-    >>> from lstmlab import sigmoid
+    >>> import numpy as np
+    >>> def sigmoid(x):
+    ...     return 0.5 * (1 + np.tanh(x / 2))
     >>> check("sigmoid", sigmoid)
     ✓ sigmoid: right (2 of 2 points)
     """
@@ -68,7 +72,15 @@ def _verdict(name: str, fn: Callable) -> Verdict:
     answers = probe.KINDS[found.kind](fn, found.requests(seed))
     if answers[-1].get("error", {}).get("type") == "KeyboardInterrupt":
         raise KeyboardInterrupt
-    return found.judge(seed, answers)
+    verdict = found.judge(seed, answers)
+    return replace(verdict, remarks=(*_not_own(fn), *verdict.remarks))
+
+
+def _not_own(fn: Callable) -> list[str]:
+    """What to say if the function leaves its work to a reference: here that is only a remark."""
+    return [f"It uses {name}. That is fine for comparing, but while marks are formed such a call does not work and "
+            "earns nothing: what is judged has to be your own code. It costs nothing here."
+            for name in sorted(borrowed(fn))[:3]]
 
 
 def _colour() -> bool:
