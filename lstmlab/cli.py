@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +13,46 @@ import click
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Grade the course's problem sets. Run it in the course's top folder."""
+    """Check a notebook as a student; grade the problem sets as an instructor.
+
+    Grading is run in the course's top folder.
+    """
+
+
+@contextlib.contextmanager
+def instructors(command: str) -> Iterator[None]:
+    """Say what is missing where a command is not for the students' installation."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"lstmlab {command} is for instructors and needs the whole course: "
+                                   f"{error.name} is not installed here.") from None
+
+
+@main.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(min=1),
+              help="CPU seconds for one cell and for one check.")
+def check_file(file, seconds):
+    """Run your notebook FILE from top to bottom, as grading does, and say what each check finds."""
+    from lstmlab.grading.local import check_notebook
+    from lstmlab.grading.release import ReleaseError
+    from lstmlab.grading.sandbox import Limits, SandboxDied, SandboxUnavailable
+    from lstmlab.grading.submission import Unreadable
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")                       # a console may lack ✓
+    try:
+        result = check_notebook(file, Limits(seconds=seconds))
+    except (ReleaseError, Unreadable, SandboxDied, SandboxUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    for mark in result.marks:
+        click.echo(f"{mark.text}\n")
+    for words in (*result.errors, *result.notes):
+        click.echo(f"! {words}")
+    where = "in the sandbox, as grading runs it" if result.isolated else "without a sandbox: there is none here"
+    click.echo(f"{file.name}: {result.earned:g} of {result.points:g} points ({where})")
+    raise SystemExit(result.earned < result.points)
 
 
 @main.command()
@@ -24,14 +66,15 @@ def main():
 def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
     """Grade what was submitted for PROBLEM_SET, for example ps3-lstm-forward."""
     os.umask(0o077)                                                # marks and submissions are for their owner alone
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    with instructors("grade"):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from lstmlab.grading.classrun import grade_class
-    from lstmlab.grading.course import CourseError, open_course
-    from lstmlab.grading.grade import Limits
-    from lstmlab.grading.release import ReleaseError
-    from lstmlab.grading.sandbox import SandboxUnavailable
+        from lstmlab.grading.classrun import grade_class
+        from lstmlab.grading.course import CourseError, open_course
+        from lstmlab.grading.grade import Limits
+        from lstmlab.grading.release import ReleaseError
+        from lstmlab.grading.sandbox import SandboxUnavailable
 
     console = Console()
     columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

@@ -86,10 +86,14 @@ def read_release(path: Path) -> Release:
     if not path.is_file():
         raise ReleaseError(f"{path} is not there; expected a released notebook "
                            f"(nbgrader generate_assignment {path.parent.name} makes it from solutions/)")
-    raw = path.read_bytes()
+    return release_of(path.read_bytes(), path.parent.name, path.stem)
+
+
+def release_of(raw: bytes, problem_set: str, name: str) -> Release:
+    """A release from the bytes of its notebook."""
     notebook = nbformat.reads(raw.decode(), as_version=4)
     cells = tuple(released_cell(cell) for cell in notebook.cells if "grade_id" in cell.metadata.get("nbgrader", {}))
-    return Release(path.parent.name, path.stem, cells, hashlib.sha256(raw).hexdigest())
+    return Release(problem_set, name, cells, hashlib.sha256(raw).hexdigest())
 
 
 def released_cell(cell: nbformat.NotebookNode) -> ReleasedCell:

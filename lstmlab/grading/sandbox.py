@@ -29,6 +29,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "matplotlib", "ipython")          # and what they need: all that a student's code can import
 UNPRIVILEGED = 64001                                    # uid and gid that a root grader drops to
 MAX_FRAME = 64 * 2**20
+LINUX = sys.platform == "linux"
+POSIX = os.name == "posix"                              # elsewhere a student runs their own notebook, unconfined
+PATIENCE = 15 if POSIX else 2                           # CPU seconds to seconds by the clock, which alone stops Windows
 
 
 class SandboxUnavailable(RuntimeError):
@@ -67,9 +70,15 @@ class Limits:
     disk: int = 64 * 2**20
     files: int = 256
 
-    def rlimits(self) -> dict[str, int]:
-        """The limits that the runner sets on itself before any student code runs."""
-        return {"AS": self.memory, "NPROC": self.processes, "FSIZE": self.disk, "NOFILE": self.files, "CORE": 0}
+    def rlimits(self, confined: bool = True) -> dict[str, int]:
+        """The limits that the runner sets on itself before any student code runs.
+
+        Unconfined there is none on processes, which would count all that the user runs; and only Linux sets the rest.
+        """
+        found = {"AS": self.memory, "FSIZE": self.disk, "NOFILE": self.files, "CORE": 0}
+        if confined:
+            return found | {"NPROC": self.processes}
+        return found if LINUX else {}
 
 
 class Sandbox:
@@ -93,23 +102,19 @@ class Sandbox:
 
     def __init__(self, limits: Limits, seed: int, confined: bool = True):
         self.limits = limits
-        ours, theirs = socket.socketpair()
-        self._channel = ours
         self._stage = tempfile.TemporaryDirectory(prefix="lstmlab-")
         try:
             stage = Path(self._stage.name)
             stage_package(stage)
-            command = confinement(stage, limits) if confined else plain(stage)
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd="/",
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+            if confined:
+                self._process, self._channel = start(confinement(stage, limits))
+            else:
+                self._process, self._channel = start(plain(stage), os.environ | PLAIN_ENVIRONMENT)
         except BaseException:
             self._stage.cleanup()
             raise
-        finally:
-            theirs.close()
         try:
-            self._ask({"limits": limits.rlimits(), "seed": seed}, wall=60)
+            self._ask({"limits": limits.rlimits(confined), "seed": seed}, wall=60)
         except SandboxDied as error:
             self.close()
             said = self._process.stderr.read().decode(errors="replace").strip()
@@ -125,7 +130,10 @@ class Sandbox:
         """Kill everything inside and remove what was staged."""
         self._channel.close()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if POSIX:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
         self._process.wait()
         self._stage.cleanup()
 
@@ -140,7 +148,7 @@ class Sandbox:
 
     def _ask(self, order: dict, wall: float | None = None) -> dict:
         """Send one order, read one reply. CPU time is limited inside; `wall` is for what uses none."""
-        deadline = time.monotonic() + (wall or 15 * self.limits.seconds)
+        deadline = time.monotonic() + (wall or PATIENCE * self.limits.seconds)
         data = wire.encode(order)
         try:
             self._channel.settimeout(max(1.0, deadline - time.monotonic()))
@@ -167,6 +175,33 @@ class Sandbox:
             chunks.append(chunk)
             size -= len(chunk)
         return b"".join(chunks)
+
+
+def start(command: list[str], environment: dict[str, str] | None = None) -> tuple[subprocess.Popen, socket.socket]:
+    """Start the runner, and return it with the socket to it."""
+    quiet = {"cwd": "/", "env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
+             "stderr": subprocess.PIPE, "start_new_session": True}
+    if not POSIX:                                                  # no socket can be inherited there
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            process = subprocess.Popen([*command, f"port:{server.getsockname()[1]}"], **quiet)
+            return process, accept(server, process)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            return subprocess.Popen([*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], **quiet), ours
+        except BaseException:
+            ours.close()
+            raise
+
+
+def accept(server: socket.socket, process: subprocess.Popen) -> socket.socket:
+    """Wait until the runner calls, as long as it is there."""
+    server.settimeout(0.2)
+    while process.poll() is None:
+        with contextlib.suppress(TimeoutError):
+            return server.accept()[0]
+    said = process.stderr.read().decode(errors="replace").strip()
+    raise SandboxUnavailable(f"the notebook's process did not start: {said}")
 
 
 HOW_TO_ENABLE = (
@@ -238,11 +273,11 @@ def interpreter_paths() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(p for p in (*own, *system) if p.exists()))
 
 
-def runner_command(stage: str, libraries: str) -> list[str]:
+def runner_command(*folders: str) -> list[str]:
     """The runner under a bare interpreter: no site-packages, no user folder, no environment variables."""
-    start = (f"import sys; sys.path[:0] = [{stage!r}, {libraries!r}]; sys.dont_write_bytecode = True; "
-             "sys.argv = ['runner', sys.argv[1]]; import runner; runner.main(int(sys.argv[1]))")
-    return [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", start]
+    begin = (f"import sys; sys.path[:0] = {list(folders)!r}; sys.dont_write_bytecode = True; "
+             "sys.argv = ['runner', sys.argv[1]]; import runner; runner.main(sys.argv[1])")
+    return [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", begin]
 
 
 def confinement(stage: Path, limits: Limits) -> list[str]:
@@ -292,8 +327,9 @@ def drop_privileges(binds: list) -> tuple[list[str], list]:
     return [*outer, "--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"], moved
 
 
+PLAIN_ENVIRONMENT = {name: value for name, value in ENVIRONMENT.items() if "/tmp" not in value and name != "PATH"}
+
+
 def plain(stage: Path) -> list[str]:
-    """The same runner without isolation."""
-    libraries = sysconfig.get_path("platlib")
-    settings = [f"{name}={value}" for name, value in ENVIRONMENT.items() if "/tmp" not in value]
-    return ["env", *settings, *runner_command(str(stage), libraries)]
+    """The same runner without isolation: it finds what this process finds, but for the staged lstmlab."""
+    return runner_command(str(stage), *filter(None, sys.path))

@@ -12,6 +12,9 @@ from .release import Release, ReleasedCell
 
 MAX_BYTES = 20 * 2**20
 MAX_CELLS = 500
+_READ = os.O_RDONLY                                               # Windows lacks two of these, Unix one
+for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+    _READ |= getattr(os, _flag, 0)
 
 
 class Unreadable(ValueError):
@@ -58,7 +61,7 @@ def read_once(path: Path) -> bytes:
         If it is a link, no regular file, or too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, _READ)
     except OSError as error:
         raise Unreadable(f"the file cannot be opened as a regular file ({error.strerror})") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

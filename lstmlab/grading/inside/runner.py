@@ -10,7 +10,6 @@ import base64
 import contextlib
 import os
 import random
-import resource
 import select
 import signal
 import socket
@@ -25,6 +24,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from lstmlab.checks import probe, wire
+
+try:
+    import resource
+except ImportError:                # Windows, where a student runs their own notebook: no limits, no fork
+    resource = None
 
 MAX_FRAME = 64 * 2**20             # bytes of one message
 MAX_OUTPUTS = 100                  # outputs kept of one cell
@@ -180,8 +184,10 @@ def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
     def stop(*_):
         raise OutOfTime(f"this cell used more than {seconds:g} s of CPU")
 
-    signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)            # and again each second, if it is caught
+    timed = hasattr(signal, "setitimer")                          # without it the grader's own clock has to do
+    if timed:
+        signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)        # and again each second, if it is caught
     timed_out = False
     try:
         result = shell.run_cell(source, store_history=True)
@@ -192,7 +198,8 @@ def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
     except SystemExit:
         pass
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        if timed:
+            signal.setitimer(signal.ITIMER_PROF, 0)
     return {"outputs": shell.outputs.items, "timed_out": timed_out}
 
 
@@ -203,6 +210,8 @@ def run_probe(shell: NotebookShell, order: dict) -> bytes:
     """Call the function in a fork, so that a hang, a crash or an exit costs this check alone."""
     if order["function"] not in shell.user_ns:
         return wire.encode({"absent": True})
+    if not hasattr(os, "fork"):
+        return answer(shell, order)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -219,11 +228,15 @@ def answer_probe(shell: NotebookShell, order: dict, writing: int) -> None:
     seconds = int(order["seconds"])
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-    seed(order["seed"])
-    answers = probe.KINDS[order["kind"]](shell.user_ns[order["function"]], order["requests"])
-    data = memoryview(wire.encode({"answers": answers}))
+    data = memoryview(answer(shell, order))
     while data:
         data = data[os.write(writing, data):]
+
+
+def answer(shell: NotebookShell, order: dict) -> bytes:
+    """Call the function; return the encoded answers."""
+    seed(order["seed"])
+    return wire.encode({"answers": probe.KINDS[order["kind"]](shell.user_ns[order["function"]], order["requests"])})
 
 
 def collect(child: int, reading: int, seconds: float) -> bytes:
@@ -264,10 +277,17 @@ def limit(limits: dict) -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
 
-def main(fd: int) -> None:
+def connect(where: str) -> socket.socket:
+    """The socket to the grader: the number of an inherited one, or ``port:NUMBER`` where none can be inherited."""
+    if where.startswith("port:"):
+        return socket.create_connection(("127.0.0.1", int(where.removeprefix("port:"))))
+    os.set_inheritable(int(where), False)
+    return socket.socket(fileno=int(where))
+
+
+def main(where: str) -> None:
     """Serve orders until the grader hangs up."""
-    channel = socket.socket(fileno=fd)
-    os.set_inheritable(fd, False)
+    channel = connect(where)
     first = receive(channel)
     limit(first["limits"])
     seed(first["seed"])
@@ -284,4 +304,4 @@ def main(fd: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1])
