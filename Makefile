@@ -8,8 +8,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SETS := $(notdir $(wildcard solutions/*))
 NOTEBOOKS := $(wildcard solutions/*/*.ipynb)
+PACKAGE := $(shell find lstmlab -type f -not -path '*/__pycache__/*')
 BOOK := $(shell find book _config.yml lstmlab -type f -not -path '*/__pycache__/*' -not -path 'lstmlab/grading/*')
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # nbgrader calls its own tools by name.
@@ -63,11 +63,9 @@ grade: .make/venv .make/system .make/book class/.released
 	$(BIN)/jupyter-book build book --config _config.yml --path-output . --all -n -W --keep-going
 	@mkdir -p $(@D) && touch $@
 
-class/.released: .make/venv $(NOTEBOOKS) nbgrader_config.py
-	@install -d -m 700 class
-	@for set in $(SETS); do echo "releasing $$set"; \
-	  $(BIN)/nbgrader generate_assignment $$set --force >.make/release.log 2>&1 || { cat .make/release.log; exit 1; }; done
-	@chmod 600 class/gradebook.db && touch $@
+class/.released: .make/venv $(NOTEBOOKS) $(PACKAGE) nbgrader_config.py
+	$(BIN)/lstmlab release
+	@touch $@
 
 clean:
 	rm -rf _build .make class

@@ -13,9 +13,9 @@ import click
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Check a notebook as a student; grade the problem sets as an instructor.
+    """Check a notebook as a student; release and grade the problem sets as an instructor.
 
-    Grading is run in the course's top folder.
+    The instructor's commands are run in the course's top folder.
     """
 
 
@@ -53,6 +53,23 @@ def check_file(file, seconds):
     where = "in the sandbox, as grading runs it" if result.isolated else "without a sandbox: there is none here"
     click.echo(f"{file.name}: {result.earned:g} of {result.points:g} points ({where})")
     raise SystemExit(result.earned < result.points)
+
+
+@main.command()
+def release():
+    """Make exercises/ from solutions/, and pack what students get into one archive."""
+    with instructors("release"):
+        from lstmlab.grading.course import CourseError
+        from lstmlab.grading.handout import pack
+        from lstmlab.grading.handout import release as release_all
+
+    try:
+        sets = release_all(Path.cwd(), lambda name: click.echo(f"releasing {name}"))
+        archive = pack(Path.cwd())
+    except CourseError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{len(sets)} problem set{'s' * (len(sets) != 1)} in exercises/; "
+               f"for students: {archive.relative_to(Path.cwd())}")
 
 
 @main.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmlab.grading.course import open_course
+from lstmlab.grading.handout import release
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,13 +65,13 @@ def tool():
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory, tool):
-    """A course whose problem set is released and whose class is empty."""
+def released(tmp_path_factory):
+    """A course whose problem sets are released and whose class is empty."""
     root = tmp_path_factory.mktemp("released")
-    shutil.copy(ROOT / "nbgrader_config.py", root)
+    for name in ("nbgrader_config.py", "pyproject.toml", "requirements.txt", "LICENSE"):
+        shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "solutions", root / "solutions")
-    (root / "class").mkdir(mode=0o700)
-    tool(root, "nbgrader", "generate_assignment", "ps3-lstm-forward")
+    release(root)
     return root
 
 
