@@ -23,10 +23,10 @@ def settings(cell):
 
 
 def functions(notebook):
-    """The functions that the solution cells define."""
+    """The functions that the solution cells define, and those given beside them."""
     space = {"np": np}
     for cell in notebook.cells:
-        if settings(cell).get("solution"):
+        if settings(cell).get("solution") or cell.id.startswith("given"):
             exec(compile(cell.source, settings(cell)["grade_id"], "exec"), space)
     return space
 
