@@ -15,7 +15,7 @@ _HOME = {
     "check_gradients": "gradcheck",
     "check": "checks",
 }
-_ROOMS = ("cells", "gradcheck", "torch", "convert", "checks", "figures", "grading")
+_ROOMS = ("cells", "gradcheck", "torch", "convert", "tasks", "checks", "figures", "grading")
 
 __all__ = [*_HOME, *_ROOMS]
 

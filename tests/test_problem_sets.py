@@ -45,8 +45,9 @@ def test_no_solution_is_released(name):
 def test_a_solution_runs_from_top_to_bottom(name):
     """In a real kernel every check of the solution says that it is right."""
     notebook = execute(ROOT / "solutions" / name / f"{name}.ipynb")
-    said = [output.text for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")
-            for output in cell.outputs]
+    # a busy kernel may send one line in two pieces
+    said = ["".join(output.text for output in cell.outputs) for cell in notebook.cells
+            if cell.metadata.get("nbgrader", {}).get("grade")]
     assert said
     assert all("right" in text for text in said)
 

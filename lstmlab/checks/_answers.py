@@ -76,10 +76,10 @@ def outputs_of(returns: Any) -> Iterator[Output]:
 
 
 def flatten(returns: Any, value: Any) -> dict[str, np.ndarray]:
-    """What a reference returned, as arrays by name."""
+    """What a reference returned, as arrays by name; a key that it leaves out of a dict is not asked for there."""
     if isinstance(returns, Output):
         return {returns.name: np.asarray(value)}
-    pairs = ([(item, value[key]) for key, item in returns.items()] if isinstance(returns, dict)
+    pairs = ([(item, value[key]) for key, item in returns.items() if key in value] if isinstance(returns, dict)
              else zip(returns, value, strict=True))
     return {name: array for item, part in pairs for name, array in flatten(item, part).items()}
 

@@ -46,7 +46,7 @@ class Check:
     reference : callable
         The same call as the student's, as thin as can be around functions of lstmlab.
     returns : Output, or a tuple or dict of these
-        What the function returns.
+        What the function returns; where the reference leaves a key out of a dict, none is asked for.
     parts : dict of str to number
         Points by part, in the order in which they are shown.
     mistakes : tuple of Mistake
@@ -160,7 +160,9 @@ class _Judgement:
         notes = {}
         for output in outputs_of(self.check.returns):
             came = answer.outputs.get(output.name)
-            if came is None:
+            if output.name not in expected:
+                notes[output.name] = ""
+            elif came is None:
                 notes[output.name] = "nothing came"
             elif isinstance(came, Trouble):
                 notes[output.name] = came.text
@@ -170,8 +172,10 @@ class _Judgement:
 
     def _comparable(self) -> bool:
         """Whether everything that came is an array of the right shape, so that only its values can be wrong."""
-        return all(answer.outputs and all(isinstance(came, np.ndarray) and came.shape == expected[name].shape
-                                          for name, came in answer.outputs.items())
+        def fits(came: Any, expected: np.ndarray) -> bool:
+            return isinstance(came, np.ndarray) and came.shape == expected.shape
+
+        return all(answer.outputs and all(fits(answer.outputs[name], array) for name, array in expected.items())
                    for answer, expected in zip(self.answers, self.expected, strict=True))
 
     def _parts(self, follows: dict[str, str], explained: bool) -> tuple[Part, ...]:
@@ -249,8 +253,8 @@ class _Judgement:
         start = next((name for name in wrong if name not in follows), "")
         advice = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
         earlier = list(dict.fromkeys(s.student for s in self.check.inner if s.student != self.check.name))
-        if advice and earlier:
-            advice = f" First get your {_and(earlier)} right, then start with {start}."
+        if earlier:
+            advice = f" First get your {_and(earlier)} right{f', then start with {start}' if advice else ''}."
         return [(f"None of the mistakes in our list fits.{advice}",)]
 
     def _follows(self) -> dict[str, str]:

@@ -231,7 +231,7 @@ def require_sandbox() -> None:
 
 
 def stage_package(where: Path) -> None:
-    """Lay out the student's side of lstmlab: the runner, the probes, the figures; no reference, no verdict."""
+    """Lay out the student's side of lstmlab: the runner, probes, figures and tasks; no reference, no verdict."""
     package = where / "lstmlab"
     (package / "checks").mkdir(parents=True)
     shutil.copy(PACKAGE / "grading" / "inside" / "lstmlab_inside.py", package / "__init__.py")
@@ -239,7 +239,8 @@ def stage_package(where: Path) -> None:
     (package / "checks" / "__init__.py").touch()
     for name in ("probe.py", "wire.py"):
         shutil.copy(PACKAGE / "checks" / name, package / "checks" / name)
-    shutil.copytree(PACKAGE / "figures", package / "figures", ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("figures", "tasks"):
+        shutil.copytree(PACKAGE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (where, *where.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -9,6 +9,8 @@ from hypothesis.extra import numpy as nps
 from lstmlab import sigmoid
 from lstmlab.checks import get, probe, problem_set, problem_sets, wire
 from lstmlab.checks.ps3_lstm_forward import half_life_bias, lstm_forward, lstm_step
+from lstmlab.checks.ps4_lstm_backward import train_step
+from lstmlab.checks.ps5_peephole import peephole_step_backward
 from lstmlab.checks.ps7_gru import gru_step
 
 CHECKS = [check for name in problem_sets() for check in problem_set(name)]
@@ -159,6 +161,37 @@ def test_an_earlier_functions_mistake_is_sent_home():
     verdict = judge("lstm_forward", forward)
     assert verdict.mistakes == ("no tanh on the output",)
     assert "Most likely, in your lstm_step" in verdict.text()
+
+
+def test_earlier_functions_are_named_where_the_parts_are_no_outputs():
+    """Where no output can be named to start with, the functions that come before still are."""
+    def fn(*args):
+        loss, params, velocity = train_step(*args)
+        return loss, params | {"W_f": params["W_f"] + 0.1}, velocity
+
+    text = " ".join(judge("train_step", fn).text().split())
+    assert "First get your lstm_step_backward, lstm_backward, squared_error, clip_gradients and sgd_step right." in text
+
+
+def test_a_key_that_the_reference_leaves_out_is_not_asked_for():
+    """A cell with fewer peepholes has fewer gradients; one that comes all the same costs nothing."""
+    def fn(*args):
+        dx, dh_prev, dC_prev, dparams = peephole_step_backward(*args)
+        return dx, dh_prev, dC_prev, {"p_f": dx.sum(axis=1)} | dparams
+
+    assert judge("peephole_step_backward", peephole_step_backward).right
+    assert judge("peephole_step_backward", fn).right
+
+
+def test_a_key_that_is_missing_costs_its_part():
+    """A peephole that is there has a gradient."""
+    def fn(*args):
+        dx, dh_prev, dC_prev, dparams = peephole_step_backward(*args)
+        return dx, dh_prev, dC_prev, {name: value for name, value in dparams.items() if name != "p_o"}
+
+    verdict = judge("peephole_step_backward", fn)
+    assert earned(verdict)["p_o"] == 0
+    assert verdict.earned == verdict.points - 1
 
 
 # -- messages --------------------------------------------------------------------------------------

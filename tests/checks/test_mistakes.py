@@ -16,6 +16,11 @@ CHECKS = [check for name in problem_sets() for check in problem_set(name)]
 CATALOGUE = [pytest.param(check, mistake, id=f"{check.name}: {mistake.name}")
              for check in CHECKS for mistake in check.mistakes]
 BOOK = Path(__file__).parents[2] / "book"
+# Chapters that are still being written.
+PLANNED = {"Sequences and state", "Checking a gradient", "Backpropagation through time",
+           "Vanishing and exploding gradients", "The constant error carousel", "Backpropagation through the LSTM",
+           "What the gates learn", "Peephole LSTM", "Coupled forget and input gates", "The GRU", "From NumPy to Torch",
+           "Training"}
 
 # Chapters that are still being written.
 PLANNED = {"Sequences and state", "Checking a gradient", "Backpropagation through time",
@@ -31,8 +36,11 @@ EQUIVALENT = {
         {"o computed with the parameters of f", "the forget gate in place of the output gate in h"},
         {"o computed with the parameters of i", "the input gate in place of the output gate in h"},
     ],
+    "lstm_backward": [{"dC from the next step missing", "dC not handed to the step before"}],
     "half_life_bias": [{"digits lost in 2^(1/n)−1", "digits lost in exp(ln2/n)−1"}],
 }
+# Strangers that are none: whoever uses neither the loss on the outputs nor that on the final state gets zeros.
+IN_THE_CATALOGUE = {("lstm_backward", "zeros")}
 
 
 def verdict(check, fn, seed=SEED):
@@ -129,7 +137,8 @@ def strangers(check):
 
 
 @pytest.mark.parametrize(("check", "fn"), [pytest.param(check, fn, id=f"{check.name}: {name}")
-                                           for check in CHECKS for name, fn in strangers(check)])
+                                           for check in CHECKS for name, fn in strangers(check)
+                                           if (check.name, name) not in IN_THE_CATALOGUE])
 def test_a_stranger_is_given_no_name(check, fn):
     """A wrong answer outside the catalogue is wrong, and no mistake is laid at its door."""
     found = verdict(check, fn)
@@ -160,6 +169,7 @@ def test_where_to_look_exists():
     places = {mistake.see for check in CHECKS for mistake in check.mistakes}
     labels = {label for see in places for label in re.findall(r"\((eq-[\w-]+)\)", see)}
     titles = {title for see in places for title in re.findall(r'"([^"]+)"', see)}
+    titles -= PLANNED
     assert labels
     assert {label for label in labels if f"$$ ({label})" not in book} == set()
     titles -= PLANNED

@@ -127,6 +127,14 @@ def test_importing_a_reference_says_why_not(sandbox):
     assert "must be computed by your own code" in value(sandbox, "from lstmlab import LSTM")
 
 
+@pytest.mark.parametrize("source", ["from lstmlab.tasks import adding",
+                                    "import lstmlab; adding = lstmlab.tasks.adding"])
+def test_tasks_are_inside(sandbox, source):
+    """A notebook may draw its own training data."""
+    shape = value(sandbox, f"{source}\nimport numpy as np\nadding(np.random.default_rng(0), 5, 3)[0].shape")
+    assert shape == "(5, 3, 2)"
+
+
 def test_check_does_nothing_inside(sandbox):
     """A student's own call of check neither fails nor judges."""
     assert value(sandbox, "from lstmlab import check; check('lstm_step', None)") == ""

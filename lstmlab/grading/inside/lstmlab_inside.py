@@ -10,8 +10,8 @@ def check(name, fn):
 
 
 def __getattr__(name):
-    if name == "figures":
-        return import_module("lstmlab.figures")
+    if name in ("figures", "tasks"):
+        return import_module(f"lstmlab.{name}")
     if name.startswith("_"):
         raise AttributeError(name)
     # An ImportError, since `from lstmlab import LSTM` would hide the words of an AttributeError.
