@@ -76,7 +76,9 @@ def outputs_of(returns: Any) -> Iterator[Output]:
 
 
 def flatten(returns: Any, value: Any) -> dict[str, np.ndarray]:
-    """What a reference returned, as arrays by name."""
+    """What a reference returned, as arrays by name; None stands for what a mutant leaves open."""
+    if value is None:
+        return {}
     if isinstance(returns, Output):
         return {returns.name: np.asarray(value)}
     pairs = ([(item, value[key]) for key, item in returns.items()] if isinstance(returns, dict)
