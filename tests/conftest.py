@@ -65,12 +65,13 @@ def tool():
 
 @pytest.fixture(scope="session")
 def released(tmp_path_factory, tool):
-    """A course whose problem set is released and whose class is empty."""
+    """A course whose problem sets are released and whose class is empty."""
     root = tmp_path_factory.mktemp("released")
     shutil.copy(ROOT / "nbgrader_config.py", root)
     shutil.copytree(ROOT / "solutions", root / "solutions")
     (root / "class").mkdir(mode=0o700)
-    tool(root, "nbgrader", "generate_assignment", "ps3-lstm-forward")
+    for path in sorted((root / "solutions").iterdir()):
+        tool(root, "nbgrader", "generate_assignment", path.name)
     return root
 
 

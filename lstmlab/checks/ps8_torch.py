@@ -31,6 +31,8 @@ ERRORS = {
                        "initial states, has to be made where the device argument or the input says.",
     "on the device": "The output is not where the input is. What the module makes itself has to be made on the "
                      "input's device, and nothing may be moved back.",
+    "Sizes of tensors must match": "Two tensors do not fit side by side. Sequences are time-major, (T, B, I): an x of "
+                                   "the loop is (B, I), and beside it h is (B, H).",
     "same dtype": "Two tensors met that have different dtypes. What the module makes itself, parameters and initial "
                   "states, has to have the dtype that the argument or the input says.",
     "unexpected keyword argument": "The module is built as TorchLSTM(input_size, hidden_size, device=..., dtype=...).",

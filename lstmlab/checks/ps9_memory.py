@@ -401,9 +401,9 @@ FACTOR_MISTAKES = _mistakes(
      "Where the curve scatters, a large ratio weighs more than the small one that undoes it. The line is fitted to the "
      "logarithm."),
     ("the line forced through the first point", _FIT,
-     "(gaps @ np.log(norms / norms[0]) / (gaps @ gaps), np.nan)",
+     "(gaps @ np.log(norms / norms[0]) / (gaps @ gaps), np.log(norms[0]))",
      "The first point scatters as the others do. A line has a height of its own."),
-    ("the line forced through the origin", _FIT, "(gaps @ np.log(norms) / (gaps @ gaps), np.nan)",
+    ("the line forced through the origin", _FIT, "(gaps @ np.log(norms) / (gaps @ gaps), np.log(norms[0]))",
      "At the gap of 0 the norm need not be 1. A line has a height of its own."),
     ("the height of the line in place of its slope", "slope, _ =", "_, slope =",
      "np.polyfit returns the highest power first: the slope, then the height."),
