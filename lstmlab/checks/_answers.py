@@ -76,7 +76,12 @@ def outputs_of(returns: Any) -> Iterator[Output]:
 
 
 def flatten(returns: Any, value: Any) -> dict[str, np.ndarray]:
-    """What a reference returned, as arrays by name; a key that it leaves out of a dict is not asked for there."""
+    """What a reference returned, as arrays by name.
+
+    A key that it leaves out of a dict is not asked for there; None stands for what a mutant leaves open.
+    """
+    if value is None:
+        return {}
     if isinstance(returns, Output):
         return {returns.name: np.asarray(value)}
     pairs = ([(item, value[key]) for key, item in returns.items() if key in value] if isinstance(returns, dict)

@@ -59,6 +59,10 @@ class Check:
         Largest difference that is rounding, relative to the largest entry of an array.
     kind : str, optional
         How the probe calls the function: a key of `probe.KINDS`.
+    errors : dict of str to str, optional
+        By a part of an exception's message: what it means, in the student's terms.
+    libraries : tuple of str, optional
+        What the function may import beside NumPy, matplotlib and IPython.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Check:
     hints: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-9
     kind: str = "call"
+    errors: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Check {self.name}: {self.points:g} points, {len(self.mistakes)} mistakes>"
@@ -238,7 +244,13 @@ class _Judgement:
                 found.setdefault(next(same, answer.raised), []).append(case.label)
             elif answer.trouble:
                 found.setdefault(answer.trouble, []).append(case.label)
-        return [(*_words(what), *self._which(labels)) for what, labels in list(found.items())[:2]]
+        return [(*_words(what), *self._means(what), *self._which(labels))
+                for what, labels in list(found.items())[:2]]
+
+    def _means(self, what: Raised | str) -> list[str]:
+        """What an exception means here, where its message is a known one."""
+        message = what.message if isinstance(what, Raised) else ""
+        return [meaning for part, meaning in self.check.errors.items() if part in message][:1]
 
     def _which(self, labels: list[str]) -> tuple[str, ...]:
         if len(labels) == len(self.cases):
@@ -277,7 +289,7 @@ class _Judgement:
                     outputs = flatten(self.check.returns, function(*case.args.values()))
             except Exception:                        # a student's array may be anything of that shape
                 return False
-            if not close(answer.outputs[name], outputs[name], self.check.tolerance):
+            if name not in outputs or not close(answer.outputs[name], outputs[name], self.check.tolerance):
                 return False
         return True
 

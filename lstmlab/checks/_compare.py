@@ -9,6 +9,7 @@ import numpy as np
 
 # below this an array's size does not count: an output that is zero but for rounding may be so in its own way
 SMALLEST_SCALE = 1e-4
+SINGLE = 1e-5                   # smallest tolerance where float32 is expected: the sums of a sequence round
 
 
 def close(came: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
@@ -40,7 +41,8 @@ def difference(came: np.ndarray, expected: np.ndarray, words: str, tolerance: fl
         return f"dtype {came.dtype} came; expected {expected.dtype}"
     off = _off(came, expected, tolerance)
     if not off.any():
-        return ""
+        return (f"dtype {came.dtype} came; the inputs have {expected.dtype}"
+                if expected.dtype == np.float32 != came.dtype else "")
     if came.dtype.itemsize < expected.dtype.itemsize and close(came, expected, 1e-5):
         return f"dtype {came.dtype} came: the precision of the {expected.dtype} inputs is lost"
     return _value_note(came, expected, off)
@@ -48,6 +50,7 @@ def difference(came: np.ndarray, expected: np.ndarray, words: str, tolerance: fl
 
 def _off(came: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndarray:
     """Where two arrays of one shape differ."""
+    tolerance = max(tolerance, SINGLE) if expected.dtype == np.float32 else tolerance
     common = np.result_type(came, expected, np.float64)
     came, expected = came.astype(common), expected.astype(common)
     finite = np.isfinite(expected)

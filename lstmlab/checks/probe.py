@@ -4,7 +4,8 @@ An answer is plain data that `wire.encode` can write. It is either ``{"value": .
 "warnings": [...]}`` or ``{"error": {"type", "message", "line", "source"}}``. A returned value is described
 node by node: every node has the ``"type"`` name of what came, with the ``"array"`` of a number or an array, the
 ``"items"`` of a list, tuple or dict, and nothing more for what is neither.
-This file is staged with `wire` and NumPy alone where student code runs: it imports nothing else of lstmlab.
+This file is staged with `wire` and NumPy alone where student code runs: it imports nothing else of lstmlab, and torch
+only for the kinds that call torch code.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -56,19 +58,79 @@ def call(fn: Callable, requests: list[dict]) -> list[dict]:
         One answer per request. Whatever `fn` raises is an answer, never an escape. An interrupt ends the
         run: the remaining requests are answered with it too.
     """
+    return _each(lambda *args: fn(*args), fn, requests)
+
+
+def call_with_tensors(fn: Callable, requests: list[dict]) -> list[dict]:
+    """As `call`, with torch tensors in place of arrays."""
+    return _each(lambda *args: fn(*map(_tensor, args)), fn, requests)
+
+
+def autograd_function(fn: type, requests: list[dict]) -> list[dict]:
+    """Apply a ``torch.autograd.Function`` and send gradients back through it.
+
+    Each request has the ``inputs`` of ``apply`` by name, and ``gradients``, one per output. The value that is
+    described is ``{"outputs": ..., "gradients": {name: gradient of the input}}``.
+    """
+    def use(inputs: dict, gradients: list) -> dict:
+        import torch
+
+        if not (isinstance(fn, type) and issubclass(fn, torch.autograd.Function)):
+            raise TypeError("expected a class derived from torch.autograd.Function")
+        leaves = [_tensor(array, leaf=True) for array in inputs.values()]
+        outputs = fn.apply(*leaves)
+        return {"outputs": outputs,
+                "gradients": dict(zip(inputs, _gradients(outputs, gradients, leaves), strict=True))}
+
+    return _each(use, fn, requests)
+
+
+def module(make: type, requests: list[dict]) -> list[dict]:
+    """Build a ``torch.nn.Module``, give it weights by name, call it, and send gradients back through it.
+
+    Each request has the ``sizes`` it is built with, beside the keywords ``device`` and ``dtype`` (that of the
+    inputs); ``params`` by name; the ``inputs`` it is called with, followed by the tuple ``state`` unless its arrays
+    are empty; and ``gradients``, one per output. The value that is described is ``{"outputs": ..., "params":
+    {name: gradient}, "inputs": [gradients of those that are not integers], "state": [gradients]}``. On the device
+    ``"meta"``, which has shapes and no numbers, all arrays are zeros.
+    """
+    def use(sizes: list, params: dict, inputs: list, state: list, gradients: list, device: str) -> dict:
+        import torch
+
+        built = make(*sizes, device=device, dtype=torch.from_numpy(inputs[0]).dtype)
+        if device == "cpu":                          # strict: a name that is missing or surplus is an error in words
+            built.load_state_dict({name: torch.from_numpy(array) for name, array in params.items()})
+        weights = [_parameter(built, name) for name in params]
+        passed = [_tensor(array, True, device) for array in inputs]
+        given = [_tensor(array, True, device) for array in state]
+        outputs = built(*passed, tuple(given)) if all(array.size for array in state) else built(*passed)
+        for tensor in _flat(outputs):
+            if tensor.device.type != device:
+                raise RuntimeError(f"the input is on the device {device}, an output on {tensor.device.type}")
+        leaves = [*weights, *(tensor for tensor in passed if tensor.requires_grad), *given]
+        found = iter(_gradients(outputs, gradients, leaves))
+        return {"outputs": outputs, "params": {name: next(found) for name in params},
+                "inputs": [next(found) for tensor in passed if tensor.requires_grad], "state": list(found)}
+
+    return _each(use, make, requests)
+
+
+KINDS: dict[str, Callable[[Callable, list[dict]], list[dict]]] = {
+    "call": call, "tensors": call_with_tensors, "autograd function": autograd_function, "module": module}
+
+
+def _each(use: Callable, fn: Callable, requests: list[dict]) -> list[dict]:
+    """Answer each request by a call of `use` with copies of its arguments; `fn` is the student's."""
     answers = []
     for request in requests:
-        answers.append(_call_once(fn, request["args"]))
+        answers.append(_use_once(use, fn, request["args"]))
         if answers[-1].get("error", {}).get("type") == "KeyboardInterrupt":
             answers += answers[-1:] * (len(requests) - len(answers))
             break
     return answers
 
 
-KINDS: dict[str, Callable[[Callable, list[dict]], list[dict]]] = {"call": call}
-
-
-def _call_once(fn: Callable, args: dict[str, Any]) -> dict:
+def _use_once(use: Callable, fn: Callable, args: dict[str, Any]) -> dict:
     passed = _copy(args)
     nowhere = _Nowhere()
     with (contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere),
@@ -76,12 +138,67 @@ def _call_once(fn: Callable, args: dict[str, Any]) -> dict:
           np.errstate(divide="warn", over="warn", invalid="warn", under="ignore")):
         warnings.simplefilter("default")             # one per line of code, so that a loop cannot flood the list
         try:
-            value = _describe(fn(*passed.values()), _Budget(), 0)
+            value = _describe(use(*passed.values()), _Budget(), 0)
             changed = [name for name, before in args.items() if not _same(before, passed[name])]
         except BaseException as error:               # SystemExit and its like included: the answer is the error
             return {"error": _describe_error(fn, error)}
     texts = dict.fromkeys(_cap(f"{w.category.__name__}: {w.message}") for w in caught)
     return {"value": value, "changed": changed, "warnings": list(texts)[:MAX_WARNINGS]}
+
+
+# -- torch ---------------------------------------------------------------------------------------------
+
+def _tensor(value: Any, leaf: bool = False, device: str = "cpu") -> Any:
+    """Arrays as tensors that share their memory; as a `leaf`, one that gradients are asked for if it can have any."""
+    import torch
+
+    if isinstance(value, dict):
+        return {key: _tensor(item, leaf, device) for key, item in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    tensor = torch.from_numpy(value).to(device)
+    return tensor.requires_grad_() if leaf and tensor.is_floating_point() else tensor
+
+
+def _parameter(built: Any, name: str) -> Any:
+    found = dict(built.named_parameters()).get(name)
+    if found is None:
+        raise AttributeError(f"the module has no parameter {name!r}")
+    return found
+
+
+def _flat(outputs: Any) -> list:
+    """The tensors in nested tuples and lists, in order."""
+    import torch
+
+    if isinstance(outputs, (tuple, list)):
+        return [tensor for item in outputs[:MAX_NESTING] for tensor in _flat(item)]
+    return [outputs] if isinstance(outputs, torch.Tensor) else []
+
+
+def _gradients(outputs: Any, gradients: list, leaves: list) -> list:
+    """Gradients of the leaves, given those of the outputs; zeros where nothing leads from a leaf to an output."""
+    import torch
+
+    pairs = [(tensor, _tensor(array, device=tensor.device))
+             for tensor, array in zip(_flat(outputs), gradients, strict=False)
+             if tensor.requires_grad and tensor.shape == array.shape]
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    found: Any = [None] * len(wanted)
+    if pairs and wanted:
+        tensors, given = zip(*pairs, strict=True)
+        found = torch.autograd.grad(tensors, wanted, given, allow_unused=True)
+    found = iter(found)
+    gradients = [next(found) if leaf.requires_grad else None for leaf in leaves]
+    return [torch.zeros_like(leaf) if gradient is None else gradient
+            for leaf, gradient in zip(leaves, gradients, strict=True)]
+
+
+def _array_of(tensor: Any) -> np.ndarray:
+    """The tensor's numbers; zeros where it has none."""
+    if tensor.device.type == "meta":
+        return np.broadcast_to(tensor.new_zeros((), device="cpu").numpy(), tuple(tensor.shape))
+    return tensor.detach().resolve_conj().cpu().numpy()
 
 
 # -- arguments -----------------------------------------------------------------------------------------
@@ -129,6 +246,9 @@ def _describe(value: Any, budget: _Budget, depth: int) -> dict:
     node: dict[str, Any] = {"type": _cap(type(value).__name__)}
     if depth > MAX_NESTING:
         raise TooLarge(f"the function returned something nested more than {MAX_NESTING} deep")
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        value = _array_of(value)
     if isinstance(value, np.ndarray):
         budget.spend(value.nbytes)
         return node | _describe_array(np.asarray(value))
@@ -159,7 +279,9 @@ def _describe_error(fn: Callable, error: BaseException) -> dict:
 
 def _where(fn: Callable, error: BaseException) -> tuple[int | None, str | None]:
     """Line of the student's own code that raised: the innermost frame in the file that holds `fn`."""
-    home = getattr(getattr(fn, "__code__", None), "co_filename", None)
+    methods = vars(fn).values() if isinstance(fn, type) else (fn,)
+    codes = (getattr(getattr(method, "__func__", method), "__code__", None) for method in methods)
+    home = next((code.co_filename for code in codes if code is not None), None)
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == home]
     if not lines:
         return None, None

@@ -145,7 +145,7 @@ def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Lim
         return ungraded(release, FAILED, str(error), digest(raw))
     seeds = {grade_id: check_seed(secret, student, release, grade_id) for grade_id in release.tests}
     own = check_seed(secret, student, release, "")
-    limits = limits or Limits()
+    limits = replace(limits or Limits(), libraries=libraries(release))
     shown, replies = run(submission, seeds, own, limits, confined)
     if late := {g for g, reply in replies.items() if reply.get("timed_out")}:
         replies |= run(submission, seeds, own, limits, confined, only=late)[1]     # once more, before it is said
@@ -154,6 +154,11 @@ def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Lim
     cells = [executed(cell, shown.get(n, []), marks) for n, cell in enumerate(submission.cells)]
     return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, submission.notes,
                   submission.unanswered, digest(raw))
+
+
+def libraries(release: Release) -> tuple[str, ...]:
+    """What the functions of a release may import, as their checks say."""
+    return tuple(sorted({name for call in release.tests.values() for name in checks.get(call.check).libraries}))
 
 
 def ungraded(release: Release, status: str, reason: str, submission_hash: str = "") -> Graded:

@@ -26,7 +26,8 @@ from pathlib import Path
 from lstmlab.checks import wire
 
 PACKAGE = Path(__file__).resolve().parent.parent
-LIBRARIES = ("numpy", "matplotlib", "ipython")          # and what they need: all that a student's code can import
+LIBRARIES = ("numpy", "matplotlib", "ipython")          # and what they need: all that every notebook can import
+EXTRA_MEMORY = {"torch": 6 * 2**30}                     # address space that a library asks for and hardly uses
 UNPRIVILEGED = 64001                                    # uid and gid that a root grader drops to
 MAX_FRAME = 64 * 2**20
 LINUX = sys.platform == "linux"
@@ -62,6 +63,8 @@ class Limits:
         Bytes of scratch disk, and of shared memory.
     files : int
         Open files of one process.
+    libraries : tuple of str
+        What it may import beside `LIBRARIES`; their `EXTRA_MEMORY` comes on top.
     """
 
     seconds: float = 20.0
@@ -69,13 +72,15 @@ class Limits:
     processes: int = 64
     disk: int = 64 * 2**20
     files: int = 256
+    libraries: tuple[str, ...] = ()
 
     def rlimits(self, confined: bool = True) -> dict[str, int]:
         """The limits that the runner sets on itself before any student code runs.
 
         Unconfined there is none on processes, which would count all that the user runs; and only Linux sets the rest.
         """
-        found = {"AS": self.memory, "FSIZE": self.disk, "NOFILE": self.files, "CORE": 0}
+        memory = self.memory + sum(EXTRA_MEMORY.get(name, 0) for name in self.libraries)
+        found = {"AS": memory, "FSIZE": self.disk, "NOFILE": self.files, "CORE": 0}
         if confined:
             return found | {"NPROC": self.processes}
         return found if LINUX else {}
@@ -246,9 +251,9 @@ def stage_package(where: Path) -> None:
 
 
 @functools.cache
-def library_paths() -> tuple[Path, ...]:
-    """Files and folders in site-packages that belong to `LIBRARIES` and to what they require."""
-    found, wanted = {}, list(LIBRARIES)
+def library_paths(extra: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """Files and folders in site-packages that belong to `LIBRARIES`, to the `extra` ones and to what they require."""
+    found, wanted = {}, [*LIBRARIES, *extra]
     while wanted:
         name = wanted.pop()
         if name in found:
@@ -284,7 +289,7 @@ def runner_command(*folders: str) -> list[str]:
 def confinement(stage: Path, limits: Limits) -> list[str]:
     """The command that runs the runner inside bubblewrap; a root grader drops to an unprivileged user first."""
     binds = [(path, str(path)) for path in interpreter_paths()]
-    binds += [(path, f"/course/libraries/{path.name}") for path in library_paths()]
+    binds += [(path, f"/course/libraries/{path.name}") for path in library_paths(limits.libraries)]
     binds += [(stage, "/course/stage")]
     outer: list[str] = []
     if os.geteuid() == 0:

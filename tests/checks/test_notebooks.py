@@ -23,16 +23,16 @@ def settings(cell):
 
 
 def functions(notebook):
-    """The functions that the solution cells define, and what the given cells lend them."""
-    space = {"np": np}
+    """The functions that the solution cells define, on top of what is given."""
+    space = {"np": np, "__name__": "__main__"}
     for cell in notebook.cells:
-        if settings(cell).get("solution") or (settings(cell).get("locked") and not settings(cell)["grade"]):
+        if cell.cell_type == "code" and settings(cell) and not settings(cell)["grade"]:
             exec(compile(cell.source, settings(cell)["grade_id"], "exec"), space)
     return space
 
 
 def judged(check, fn, seed=1):
-    return check.judge(seed, probe.call(fn, check.requests(seed)))
+    return check.judge(seed, probe.KINDS[check.kind](fn, check.requests(seed)))
 
 
 NAMES = problem_sets()
@@ -59,7 +59,7 @@ def test_the_stub_is_not_written_yet(name, check):
 @pytest.mark.parametrize("name", NAMES)
 def test_points_are_the_checks(name):
     """Each check has one locked test cell of one line, worth its points, in the order of the problem set."""
-    tests = [cell for cell in read(name).cells if settings(cell).get("grade")]
+    tests = [cell for cell in read(name).cells if settings(cell).get("grade") and not settings(cell)["solution"]]
     checks = problem_set(name)
     assert [cell.source for cell in tests] == [f'check("{c.name}", {c.name})' for c in checks]
     assert [settings(cell)["points"] for cell in tests] == [c.points for c in checks]
