@@ -40,10 +40,10 @@ WRONG = {
                        "the state detached after every step"),
     "h detached": ("TorchLSTM", ("self.step(x, h, C)", "self.step(x, h.detach(), C)"),
                    "h detached before every step"),
-    "data": ("TorchLSTM", ("def forward", "def __getattr__(self, name):\n        found = super().__getattr__(name)\n"
-
-                                            "        return found.data if isinstance(found, nn.Parameter) else found\n\n    def forward"),
-             "the parameters detached"),
+    "data": ("TorchLSTM", ("    def forward",
+                           "    def __getattr__(self, name):\n        found = super().__getattr__(name)\n"
+                           "        return found.data if isinstance(found, nn.Parameter) else found\n\n"
+                           "    def forward"), "the parameters detached"),
     "no grad": ("TorchLSTM", ("    def forward", "    @torch.no_grad()\n    def forward"), "everything under no_grad"),
     "time-major": ("TorchLSTM", ("torch.stack(hs), (h, C)", "torch.stack(hs), (torch.stack(hs)[:, -1], C)"),
                    "the last example of the batch taken for the last step"),
