@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import probe
 from ._answers import Answer, Raised, Trouble, flatten, outputs_of, read
 from ._compare import close, difference
 from ._diagnose import diagnose
@@ -54,7 +55,7 @@ class Check:
     inner : tuple of Source, optional
         What the reference calls and a mistake may edit, innermost first.
     hints : dict of str to str, optional
-        By part: what to think of when it alone is wrong and no mistake is recognised.
+        By part: what to think of when nothing but parts with a hint is wrong, and no mistake is recognised.
     tolerance : float, optional
         Largest difference that is rounding, relative to the largest entry of an array.
     kind : str, optional
@@ -110,6 +111,11 @@ class Check:
         """
         return [{"args": case.args} for case in self.cases(seed)]
 
+    def run(self, function: Callable, args: dict[str, Any]) -> dict[str, np.ndarray]:
+        """What the reference, or one with mistakes in it, returns for a case; its arguments stay as they are."""
+        with np.errstate(all="ignore"):
+            return flatten(self.returns, function(*probe.copied(args).values()))
+
     def judge(self, seed: int | bytes, answers: Any) -> Verdict:
         """Form the verdict.
 
@@ -139,8 +145,7 @@ class _Judgement:
 
     def __init__(self, check: Check, cases: list[Case], answers: list[Answer]):
         self.check, self.cases, self.answers = check, cases, answers
-        with np.errstate(all="ignore"):
-            self.expected = [flatten(check.returns, check.reference(*case.args.values())) for case in cases]
+        self.expected = [check.run(check.reference, case.args) for case in cases]
         self.notes = [self._notes(*pair) for pair in zip(answers, self.expected, strict=True)]
 
     def verdict(self) -> Verdict:
@@ -220,7 +225,7 @@ class _Judgement:
         if not telling:
             return []
         check = self.check
-        return diagnose(check.sources, check.returns, check.mistakes, check.tolerance,
+        return diagnose(check.sources, check.run, check.mistakes, check.tolerance,
                         [case.args for case in self.cases], self.answers, telling[0])
 
     def _explain(self, alike: list[Mistake]) -> tuple[str, ...]:
@@ -260,8 +265,8 @@ class _Judgement:
     def _hints(self, parts: tuple[Part, ...], follows: dict[str, str]) -> list[tuple[str, ...]]:
         """What to say when no mistake was recognised."""
         wrong = [part.name for part in parts if part.earned < part.points]
-        if len(wrong) == 1 and wrong[0] in self.check.hints:
-            return [(self.check.hints[wrong[0]],)]
+        if all(name in self.check.hints for name in wrong):
+            return [(self.check.hints[name],) for name in wrong]
         start = next((name for name in wrong if name not in follows), "")
         advice = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
         earlier = list(dict.fromkeys(s.student for s in self.check.inner if s.student != self.check.name))
@@ -285,8 +290,7 @@ class _Judgement:
             given.clear()
             given.update(answer.outputs)
             try:
-                with np.errstate(all="ignore"):
-                    outputs = flatten(self.check.returns, function(*case.args.values()))
+                outputs = self.check.run(function, case.args)
             except Exception:                        # a student's array may be anything of that shape
                 return False
             if name not in outputs or not close(answer.outputs[name], outputs[name], self.check.tolerance):

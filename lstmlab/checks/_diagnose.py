@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ._answers import Answer, flatten
+from ._answers import Answer
 from ._compare import close
 from ._edits import Mistake, Source, mutant
 
 Args = dict[str, Any]
 
 
-def diagnose(sources: tuple[Source, ...], returns: Any, mistakes: tuple[Mistake, ...], tolerance: float,
+def diagnose(sources: tuple[Source, ...], run: Callable, mistakes: tuple[Mistake, ...], tolerance: float,
              cases: list[Args], answers: list[Answer], telling: int) -> list[list[Mistake]]:
     """The mistakes whose outputs equal the student's in every case: one, else two, else none.
 
     Parameters
     ----------
-    sources, returns, mistakes, tolerance
+    sources, run, mistakes, tolerance
         As the check has them.
     cases : list of dict
         Arguments by name.
@@ -40,7 +40,7 @@ def diagnose(sources: tuple[Source, ...], returns: Any, mistakes: tuple[Mistake,
     def fits(candidate: tuple[Mistake, ...]) -> bool:
         function = mutant(sources, candidate)
         return function is not None and all(
-            _same(function, cases[n], answers[n], returns, tolerance) for n in order)
+            _same(run, function, cases[n], answers[n], tolerance) for n in order)
 
     for size in (1, 2):
         found = [candidate for candidate in itertools.combinations(mistakes, size) if fits(candidate)]
@@ -61,11 +61,10 @@ def _alternatives(found: list[tuple[Mistake, ...]]) -> list[list[Mistake]]:
     return [[mistake] for mistake in found[0] if all(mistake in pair for pair in pairs)]
 
 
-def _same(function: Callable, args: Args, answer: Answer, returns: Any, tolerance: float) -> bool:
+def _same(run: Callable, function: Callable, args: Args, answer: Answer, tolerance: float) -> bool:
     """Whether a mutant gives what the student gave, be it an exception of the same type."""
     try:
-        with np.errstate(all="ignore"):
-            outputs = flatten(returns, function(*args.values()))
+        outputs = run(function, args)
     except Exception as error:                       # an edit may ask for the impossible, as students do
         return answer.raised is not None and answer.raised.type == type(error).__name__
     return bool(answer.outputs) and all(_equal(answer.outputs[name], array, tolerance)

@@ -61,6 +61,11 @@ def call(fn: Callable, requests: list[dict]) -> list[dict]:
     return _each(lambda *args: fn(*args), fn, requests)
 
 
+def call_with_function(fn: Callable, requests: list[dict]) -> list[dict]:
+    """As `call`, with the function that the argument f describes, made by `build`, in place of the description."""
+    return _each(lambda f, *args: fn(build(f), *args), fn, requests)
+
+
 def call_with_tensors(fn: Callable, requests: list[dict]) -> list[dict]:
     """As `call`, with torch tensors in place of arrays."""
     return _each(lambda *args: fn(*map(_tensor, args)), fn, requests)
@@ -116,7 +121,8 @@ def module(make: type, requests: list[dict]) -> list[dict]:
 
 
 KINDS: dict[str, Callable[[Callable, list[dict]], list[dict]]] = {
-    "call": call, "tensors": call_with_tensors, "autograd function": autograd_function, "module": module}
+    "call": call, "function": call_with_function, "tensors": call_with_tensors, "autograd function": autograd_function,
+    "module": module}
 
 
 def _each(use: Callable, fn: Callable, requests: list[dict]) -> list[dict]:
@@ -131,7 +137,7 @@ def _each(use: Callable, fn: Callable, requests: list[dict]) -> list[dict]:
 
 
 def _use_once(use: Callable, fn: Callable, args: dict[str, Any]) -> dict:
-    passed = _copy(args)
+    passed = copied(args)
     nowhere = _Nowhere()
     with (contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere),
           warnings.catch_warnings(record=True) as caught,
@@ -203,13 +209,14 @@ def _array_of(tensor: Any) -> np.ndarray:
 
 # -- arguments -----------------------------------------------------------------------------------------
 
-def _copy(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A copy of arguments, so that nothing done to them in place reaches the original."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_copy(item) for item in value]
+        return [copied(item) for item in value]
     return value
 
 
@@ -224,6 +231,49 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, list):
         return len(before) == len(after) and all(map(_same, before, after))
     return True                                      # numbers and text cannot be changed in place
+
+
+# -- functions as arguments ----------------------------------------------------------------------------
+
+OUTER = {"sin": np.sin, "tanh": np.tanh, "exp": np.exp, "square": np.square, "cube": lambda z: z * z * z}
+
+
+def build(description: dict[str, Any]) -> Callable[[np.ndarray], np.generic]:
+    r"""Make the scalar function :math:`f(x) = c + \sum_j s \, w_j^\top g_j(A_j \cdot x / s + b_j)`.
+
+    It is analytic, so it carries complex numbers; with the scale s both x and f(x) are of that size, and the
+    gradient is not.
+
+    Parameters
+    ----------
+    description : dict
+        ``"shape"`` of x (list of int), ``"offset"`` c and ``"scale"`` s (float), and ``"terms"``, a list of dicts with
+        ``"outer"`` g (a key of `OUTER`), ``"A"`` (M, N), ``"b"`` (M,) and ``"w"`` (M,) for the N entries of x.
+
+    Returns
+    -------
+    callable
+        Takes an array of that shape, returns a NumPy float, or a complex number for a complex array.
+
+    Examples
+    --------
+    >>> one = np.ones((1, 1))
+    >>> f = build({"shape": [1], "offset": 5.0, "scale": 1.0,
+    ...            "terms": [{"outer": "square", "A": 3 * one, "b": one[0], "w": one[0]}]})
+    >>> float(f(np.array([2.0]))), complex(f(np.array([1j])))
+    (54.0, (-3+6j))
+    """
+    shape, scale = tuple(description["shape"]), description["scale"]
+
+    def f(x: np.ndarray) -> np.generic:
+        if np.shape(x) != shape:
+            raise ValueError(f"f takes an array of shape {shape}; it was called on one of shape {np.shape(x)}")
+        u = np.ravel(x) / scale
+        # sums, and not a matrix product: their rounding is the same in every process
+        terms = [(t["w"] * OUTER[t["outer"]]((t["A"] * u).sum(axis=1) + t["b"])).sum() for t in description["terms"]]
+        return description["offset"] + scale * sum(terms)
+
+    return f
 
 
 # -- results -------------------------------------------------------------------------------------------

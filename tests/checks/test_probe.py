@@ -211,3 +211,52 @@ def test_probe_and_wire_need_nothing_else_of_lstmlab(tmp_path):
     assert "array(2)" in done.stdout
     assert "['lstmlab', 'lstmlab.checks', 'lstmlab.checks.probe', 'lstmlab.checks.wire']" in done.stdout
     assert str(source) not in done.stdout
+
+
+# -- functions as arguments ------------------------------------------------------------------------
+
+DESCRIPTION = {"shape": [2], "offset": 5.0, "scale": 2.0, "terms": [
+    {"outer": outer, "A": np.array([[0.3, -0.2], [0.1, 0.4]]), "b": np.array([0.1, -0.3]), "w": np.array([1.0, -2.0])}
+    for outer in probe.OUTER]}
+
+
+def answer_on_function(fn, **more):
+    """The probe's answer to one call of a function that takes a function, once it has been sent and received."""
+    requests = wire.decode(wire.encode([{"args": {"f": DESCRIPTION, "x": np.array([0.5, -1.5]), **more}}]))
+    [found] = wire.decode(wire.encode(probe.KINDS["function"](fn, requests)))
+    return found
+
+
+def test_a_function_is_built_from_its_description():
+    """The student's function is handed a callable, with the formula that the description states."""
+    x = np.array([0.5, -1.5])
+    z = [(t["A"] @ (x / 2.0) + t["b"], t) for t in DESCRIPTION["terms"]]
+    expected = 5.0 + 2.0 * sum(t["w"] @ probe.OUTER[t["outer"]](inner) for inner, t in z)
+    assert np.isclose(answer_on_function(lambda f, x: f(x))["value"]["array"], expected, rtol=1e-14)
+
+
+def test_a_built_function_carries_complex_numbers():
+    """Its complex step is its central difference: it is analytic from end to end."""
+    def both(f, x):
+        e = np.array([1.0, 0.0])
+        return f(x + 1e-100j * e).imag / 1e-100, (f(x + 1e-5 * e) - f(x - 1e-5 * e)) / 2e-5
+
+    by_complex, by_difference = (item["array"] for item in answer_on_function(both)["value"]["items"])
+    assert np.isclose(by_complex, by_difference, rtol=1e-8)
+
+
+def test_a_built_function_refuses_another_shape():
+    """Called on an entry in place of the array it says so, at the student's own line."""
+    error = answer_on_function(lambda f, x: f(x[0]))["error"]
+    assert "takes an array of shape (2,); it was called on one of shape ()" in error["message"]
+    assert "f(x[0])" in error["source"]
+
+
+def test_only_arrays_changed_in_place_are_told():
+    """The callable in place of its description is no change; an x that was not put back is."""
+    def leave_moved(f, x):
+        x[0] += 1.0
+        return f(x)
+
+    assert answer_on_function(lambda f, x: f(x))["changed"] == []
+    assert answer_on_function(leave_moved)["changed"] == ["x"]
