@@ -332,3 +332,84 @@ def test_an_answer_too_few_or_too_many_earns_nothing(check, change):
 def test_answers_to_another_seed_earn_nothing(check):
     """Right answers to other questions are wrong."""
     assert check.judge(4, probe.call(check.reference, check.requests(3))).earned == 0
+
+
+# -- functions that take a function ------------------------------------------------------------------
+
+def judge_gradient(name, fn, seed=11):
+    """As `judge`, with the function that a request describes in place of its description."""
+    check = get(name)
+    return check.judge(seed, probe.KINDS["function"](fn, check.requests(seed)))
+
+
+def differences(copy, fill, step, sides=(1, -1)):
+    """A gradient by differences: how it copies x, what it fills, how far and to which sides it moves."""
+    def fn(f, x, *eps):
+        gradient = fill(x)
+        for k in np.ndindex(x.shape):
+            h = step(x[k], *eps)
+            moved = [copy(x), copy(x)]
+            for point, side in zip(moved, sides, strict=True):
+                point[k] += side * h
+            gradient[k] = (f(moved[0]) - f(moved[1])) / ((sides[0] - sides[1]) * h)
+        return gradient
+
+    return fn
+
+
+def floats(x):
+    return x.astype(float)
+
+
+def zeros(x):
+    return np.zeros(x.shape)
+
+
+@pytest.mark.parametrize(("copy", "fill", "named"), [
+    (np.copy, zeros, "the step is swallowed by the dtype of x"),
+    (floats, np.zeros_like, "the gradient is stored in the dtype of x")])
+def test_an_inherited_dtype_is_seen(copy, fill, named):
+    """Integers or float32 taken over from x cost the part for other dtypes, and are named."""
+    verdict = judge_gradient("central_difference", differences(copy, fill, lambda _, eps: eps))
+    assert earned(verdict) == {"float64": 2, "other dtypes": 0}
+    assert verdict.mistakes == (named,)
+
+
+def test_a_point_that_is_not_put_back_is_seen():
+    """An entry left where it was moved to spoils the later ones, and is named."""
+    def fn(f, x, eps):
+        x, gradient = floats(x), zeros(x)
+        for k in np.ndindex(x.shape):
+            x[k] += eps
+            above = f(x)
+            x[k] -= 2 * eps
+            gradient[k] = (above - f(x)) / (2 * eps)
+        return gradient
+
+    verdict = judge_gradient("central_difference", fn)
+    assert verdict.earned == 0
+    assert verdict.mistakes == ("x is not put back",)
+
+
+@pytest.mark.parametrize("step", [1e-6, 6e-6, 1e-5, 1e-4, 2e-4])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_sensible_step_is_right(step, seed):
+    """A central difference whose step grows with x is right, whatever its constant within two orders of magnitude."""
+    fn = differences(floats, zeros, lambda x: step * max(1.0, abs(x)))
+    assert judge_gradient("numerical_gradient", fn, seed).right
+
+
+@pytest.mark.parametrize(("step", "sides", "points"), [
+    (lambda x: 1e-5, (1, -1), {"near 1": 2, "large x": 0}), (lambda x: 1e-9, (1, -1), {"near 1": 0, "large x": 0}),
+    *((lambda x, s=s: s * max(1.0, abs(x)), (1, 0), {"near 1": 0, "large x": 0}) for s in (1e-8, 1e-7, 1e-6, 1e-5))])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_step_is(step, sides, points, seed):
+    """A fixed step fails where x is large, too small a one everywhere, and a one-sided difference with any step."""
+    assert earned(judge_gradient("numerical_gradient", differences(floats, zeros, step, sides), seed)) == points
+
+
+def test_a_hint_for_each_part_that_has_one():
+    """A step that no entry of the catalogue has gets the hints of the parts that are wrong."""
+    text = " ".join(judge_gradient("numerical_gradient", differences(floats, zeros, lambda x: 3.7e-11)).text().split())
+    assert "Near 1 the gradient is not as accurate as it could be" in text
+    assert "np.spacing(1e7)" in text
