@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 course: grade
 	@printf '\nThe book:              %s\n' '_build/html/index.html   (open it in a browser; it needs no network)'
-	@printf 'The first problem set: %s\n' 'exercises/ps3-lstm-forward/ps3-lstm-forward.ipynb   ($(BIN)/jupyter lab opens it)'
+	@printf 'A problem set:         %s\n' 'exercises/ps3-lstm-forward/ps3-lstm-forward.ipynb   ($(BIN)/jupyter lab opens it)'
 	@printf 'Feedback to a student: %s\n\n' 'class/feedback/two-mistakes/ps3-lstm-forward/ps3-lstm-forward.html'
 
 test: .make/venv .make/system
