@@ -146,7 +146,7 @@ def open_course(root: Path) -> Course:
 def checks_digest() -> str:
     """Hash of everything a verdict depends on: the checks and the references."""
     digest = hashlib.sha256()
-    rooms = sorted(path for room in ("checks", "cells") for path in (PACKAGE / room).rglob("*.py"))
+    rooms = sorted(path for room in ("checks", "cells", "gradcheck") for path in (PACKAGE / room).rglob("*.py"))
     for path in (*rooms, PACKAGE / "convert.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -9,10 +9,12 @@ import pytest
 from nbgrader.utils import parse_utc
 
 from lstmlab.grading import classrun, grade, sandbox
+from lstmlab.grading import course as course_module
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import CourseError, open_course
 from lstmlab.grading.gradebook import find_record
 from lstmlab.grading.release import ReleaseError
+from tests.test_house import MAY_IMPORT
 
 SET = "ps3-lstm-forward"
 LIMITS = sandbox.Limits(seconds=4)
@@ -303,3 +305,17 @@ def test_a_record_is_written_after_the_notebook(course, sample, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(course)
     assert run(course)["perfect"].fresh
+
+
+@pytest.mark.parametrize("room", sorted({"checks"} | MAY_IMPORT["checks"]))
+def test_a_changed_reference_is_a_changed_check(room, tmp_path, monkeypatch):
+    """What was graded is graded again when a file that a verdict depends on changes, in whichever room it is."""
+    package = tmp_path / "lstmlab"
+    shutil.copytree(course_module.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(course_module, "PACKAGE", package)
+    before = course_module.checks_digest.__wrapped__()
+    path = package / f"{room}.py"
+    if not path.exists():
+        path = package / room / "__init__.py"
+    path.write_text(path.read_text() + "# changed\n")
+    assert course_module.checks_digest.__wrapped__() != before
