@@ -133,14 +133,14 @@ class Check:
         cases = self.cases(seed)
         if not isinstance(answers, list) or len(answers) != len(cases):
             return self._nothing("no usable answer", "The run did not answer every call of the function.")
-        return _Judgement(self, cases, [read(answer, self.returns) for answer in answers]).verdict()
+        return Judgement(self, cases, [read(answer, self.returns) for answer in answers]).verdict()
 
     def _nothing(self, headline: str, finding: str) -> Verdict:
         parts = tuple(Part(name, points, 0, "") for name, points in self.parts.items())
         return Verdict(self.name, parts, headline, ((finding,),))
 
 
-class _Judgement:
+class Judgement:
     """One set of answers beside what was expected."""
 
     def __init__(self, check: Check, cases: list[Case], answers: list[Answer]):

@@ -4,8 +4,8 @@ An answer is plain data that `wire.encode` can write. It is either ``{"value": .
 "warnings": [...]}`` or ``{"error": {"type", "message", "line", "source"}}``. A returned value is described
 node by node: every node has the ``"type"`` name of what came, with the ``"array"`` of a number or an array, the
 ``"items"`` of a list, tuple or dict, and nothing more for what is neither.
-This file is staged with `wire` and NumPy alone where student code runs: it imports nothing else of lstmlab, and torch
-only for the kinds that call torch code.
+This file is staged with `wire` and NumPy where student code runs: of lstmlab it imports nothing else but the tasks, for
+training runs, and torch only for the kinds that call torch code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import linecache
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,18 @@ def call(fn: Callable, requests: list[dict]) -> list[dict]:
 def call_with_function(fn: Callable, requests: list[dict]) -> list[dict]:
     """As `call`, with the function that the argument f describes, made by `build`, in place of the description."""
     return _each(lambda f, *args: fn(build(f), *args), fn, requests)
+
+
+def train(fn: Callable, requests: list[dict]) -> list[dict]:
+    """Let `fn` train: as `call`, with the batches that the argument batches describes, drawn one by one by `stream`."""
+    def use(params: dict, batches: dict) -> Any:
+        left = stream(batches)
+        trained = fn(params, left)
+        if unused := sum(1 for _ in left):
+            warnings.warn(f"{unused} of the {batches['count']} batches were not used", stacklevel=2)
+        return trained
+
+    return _each(use, fn, requests)
 
 
 def call_with_tensors(fn: Callable, requests: list[dict]) -> list[dict]:
@@ -121,8 +133,8 @@ def module(make: type, requests: list[dict]) -> list[dict]:
 
 
 KINDS: dict[str, Callable[[Callable, list[dict]], list[dict]]] = {
-    "call": call, "function": call_with_function, "tensors": call_with_tensors, "autograd function": autograd_function,
-    "module": module}
+    "call": call, "function": call_with_function, "training run": train, "tensors": call_with_tensors,
+    "autograd function": autograd_function, "module": module}
 
 
 def _each(use: Callable, fn: Callable, requests: list[dict]) -> list[dict]:
@@ -231,6 +243,29 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, list):
         return len(before) == len(after) and all(map(_same, before, after))
     return True                                      # numbers and text cannot be changed in place
+
+
+# -- data to train on ----------------------------------------------------------------------------------
+
+def stream(description: dict[str, Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of a task, each drawn when it is asked for; the same description gives the same batches.
+
+    Parameters
+    ----------
+    description : dict
+        ``"task"``, the name of a generator in `lstmlab.tasks`; its ``"length"`` and ``"batch"``; the ``"seed"``, and
+        the ``"count"`` of batches (int).
+
+    Yields
+    ------
+    xs, targets : ndarray
+        As the task gives them.
+    """
+    from lstmlab import tasks
+
+    rng = np.random.default_rng(description["seed"])
+    for _ in range(description["count"]):
+        yield getattr(tasks, description["task"])(rng, description["length"], description["batch"])
 
 
 # -- functions as arguments ----------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import numpy as np
 
 from ..cells import LSTM, LSTMState
 from ..cells.lstm import LSTMTape
+from ..tasks import adding
 from . import Case, Check, Mistake, Output, Source
 from ._backward import LOOP_MISTAKES, draw_params, draw_tapes, gradients_of, rarer_step_mistakes, step_mistakes
+from ._training import TrainingCheck, not_finite, one_step_of, unchanged, uphill
 
 CHAIN_RULE = 'chapter "The LSTM cell", section "The one rule" (eq-chain-rule)'
 TRAINING = 'chapter "Training"'
@@ -425,4 +427,81 @@ TRAIN_CHECK = Check(
 )
 
 
-CHECKS = (STEP_CHECK, BACKWARD_CHECK, LOSS_CHECK, CLIP_CHECK, SGD_CHECK, TRAIN_CHECK)
+# -- train ---------------------------------------------------------------------------------------------
+
+UPDATES, UNSEEN = 400, 500      # batches to train on, sequences to judge by
+BASELINE = 1 / 6                # mean squared error of the constant answer 1: the variance of two uniform numbers' sum
+
+
+def _draw_training(rng):
+    def case(T, H):
+        params = LSTM(2, H).init(rng) | {"W_y": rng.uniform(-1.0, 1.0, (1, H)) / np.sqrt(H), "b_y": np.zeros(1)}
+        batches = {"task": "adding", "length": T, "batch": 32, "count": UPDATES, "seed": int(rng.integers(2**32))}
+        return Case({"params": params, "batches": batches}, f"T={T}, H={H}")
+
+    return [case(8, 8), case(10, 12)]
+
+
+def train(params, batches):
+    velocity = {name: np.zeros_like(value) for name, value in params.items()}
+    for xs, targets in batches:
+        _, params, velocity = train_step(params, velocity, xs, targets, 0.3, 0.9, 1.0)
+    return params
+
+
+def _error(params, xs, targets):
+    """Mean squared error of the network with these parameters."""
+    cell = LSTM(xs.shape[2], params["W_y"].shape[1])
+    hs, _, _ = cell.forward({name: value for name, value in params.items() if not name.endswith("_y")}, xs)
+    return float(np.mean((hs[-1] @ params["W_y"].T + params["b_y"] - targets) ** 2))
+
+
+def _first_gradient(params, xs, targets):
+    """Gradient on one batch, up to a factor: a step from rest, seen from its end."""
+    rest = {name: np.zeros_like(value) for name, value in params.items()}
+    return train_step(params, rest, xs, targets, 1.0, 0.0, 1e9)[2]
+
+
+_UPDATE_ALL = "_, params, velocity = train_step(params, velocity, xs, targets, 0.3, 0.9, 1.0)"
+_KEPT = ("_, new, velocity = train_step(params, velocity, xs, targets, 0.3, 0.9, 1.0); "
+         "params = params | {name: new[name] for name in params if ")
+_CELL = tuple(f"{letter}_{gate}" for gate in "fiCo" for letter in "Wb")
+_TRAINING = (
+    (Mistake("the new parameters not kept", "_, params, velocity = train_step", "_, _, velocity = train_step",
+             "The parameters that came back are those that went in. A step changes nothing where it stands: it returns "
+             "new parameters, and the next step has to start from them.", TRAINING), unchanged()),
+    (Mistake("only the readout trained", _UPDATE_ALL, _KEPT + "name.endswith('_y')}",
+             "W_y and b_y moved, the cell's own eight arrays did not. A readout of an untrained memory cannot know "
+             "which numbers were marked.", TRAINING), unchanged(*_CELL)),
+    (Mistake("the readout not trained", _UPDATE_ALL, _KEPT + "not name.endswith('_y')}",
+             "The cell's parameters moved, W_y and b_y did not. They are parameters like the others.", TRAINING),
+     unchanged("W_y", "b_y")),
+    (Mistake("it blew up", "0.3, 0.9, 1.0)", "1e200, 0.9, 1e200)",
+             "Parameters that are not finite came back. A step was so long that the next gradient was no number any "
+             "more: see that the gradients are clipped, and that the learning rate is not far above 1.", TRAINING),
+     not_finite),
+    (Mistake("a single step", "0.3, 0.9, 1.0)", "0.3, 0.9, 1.0); break",
+             "The parameters lie exactly one step from where they began, down the gradient of the first batch. Does "
+             "something leave the loop too early, such as a return inside it?", TRAINING),
+     one_step_of(_first_gradient)),
+    (Mistake("up the gradient", "0.3, 0.9, 1.0)", "-0.3, 0.9, 1.0)",
+             "Even on data it trained on, the error is far larger than it was to begin with. The gradient points to "
+             "where the loss grows; a step goes the other way.", TRAINING), uphill),
+)
+
+TRAINING_CHECK = TrainingCheck(
+    name="train",
+    draw=_draw_training,
+    reference=train,
+    returns={name: Output(name, "the shape it had") for name in (*_CELL, "W_y", "b_y")},
+    parts={"it learns": 1, "it solves the task": 2},
+    limits={"it learns": BASELINE / 2, "it solves the task": 0.02},
+    baseline=BASELINE,
+    error=_error,
+    fresh=lambda rng, case: adding(rng, case.args["batches"]["length"], UNSEEN),
+    mistakes=tuple(mistake for mistake, _ in _TRAINING),
+    signs={mistake.name: sign for mistake, sign in _TRAINING},
+)
+
+
+CHECKS = (STEP_CHECK, BACKWARD_CHECK, LOSS_CHECK, CLIP_CHECK, SGD_CHECK, TRAIN_CHECK, TRAINING_CHECK)
