@@ -90,6 +90,7 @@ def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
         from lstmlab.grading.classrun import grade_class
         from lstmlab.grading.course import CourseError, open_course
         from lstmlab.grading.grade import Limits
+        from lstmlab.grading.gradebook import GradebookError
         from lstmlab.grading.release import ReleaseError
         from lstmlab.grading.sandbox import SandboxUnavailable
 
@@ -105,7 +106,7 @@ def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
             for outcome in rows:
                 outcomes.append(outcome)
                 progress.update(task, advance=1, student=outcome.student)
-    except (CourseError, ReleaseError, SandboxUnavailable) as error:
+    except (CourseError, GradebookError, ReleaseError, SandboxUnavailable) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         console.print(f"Stopped after {len(outcomes)} submissions; all of them are saved. "

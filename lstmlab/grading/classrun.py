@@ -120,7 +120,7 @@ def grade_one(course: Course, gradebook: Gradebook, release: Release, student: s
     enter(gradebook, release, student, folder)
     withdraw(gradebook, *key)
     graded = (grading.ungraded(release, grading.FAILED, problem) if problem else
-              grading.grade(raw, release, student, course.secret(), limits, confined))
+              grading.grade(raw, release, grading.draw_seeds(course.secret(), student, release), limits, confined))
     write_notebook(where, release.name, graded)
     record(gradebook, student, graded, checks_digest())
     assign_penalty(course, release, student)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
+import importlib.metadata
+import platform
+import time
 from dataclasses import dataclass, replace
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+import lstmlab
 from lstmlab import checks
 from lstmlab.checks import wire
 
@@ -82,6 +87,10 @@ class Graded:
         Solution cells left as they were released.
     digest : str
         Hash of the submission.
+    seconds : float
+        How long it took.
+    versions : dict
+        Versions of lstmlab and of what it computes with, by name, where it was graded.
     """
 
     release: Release
@@ -92,6 +101,8 @@ class Graded:
     notes: tuple[str, ...]
     unanswered: frozenset[str]
     digest: str
+    seconds: float
+    versions: dict[str, str]
 
     @property
     def earned(self) -> float:
@@ -104,14 +115,39 @@ def digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def check_seed(secret: bytes, student: str, release: Release, grade_id: str) -> int:
-    """Seed of a check's inputs: unguessable without the run secret, unchanged when graded again."""
-    words = "\0".join([student, release.problem_set, release.name, grade_id])
-    return int.from_bytes(hmac.digest(secret, words.encode(), hashlib.sha256))
+@dataclass(frozen=True)
+class Seeds:
+    """What a submission's random numbers come from: all that whoever grades it knows of the run secret.
+
+    Attributes
+    ----------
+    own : int
+        Seed of the student's own generators.
+    checks : dict of int
+        Seeds of the inputs, by grade_id of the test cell.
+    """
+
+    own: int
+    checks: dict[str, int]
 
 
-def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Limits | None = None,
-          confined: bool = True) -> Graded:
+def draw_seeds(secret: bytes, student: str, release: Release) -> Seeds:
+    """Seeds of a submission: unguessable without the run secret, unchanged when graded again."""
+    def seed(grade_id: str) -> int:
+        words = "\0".join([student, release.problem_set, release.name, grade_id])
+        return int.from_bytes(hmac.digest(secret, words.encode(), hashlib.sha256))
+
+    return Seeds(seed(""), {grade_id: seed(grade_id) for grade_id in release.tests})
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of lstmlab, of Python and of the libraries that answers are computed with."""
+    return {"lstmlab": lstmlab.__version__, "python": platform.python_version(),
+            "numpy": importlib.metadata.version("numpy"), "torch": importlib.metadata.version("torch")}
+
+
+def grade(raw: bytes, release: Release, seeds: Seeds, limits: Limits | None = None, confined: bool = True) -> Graded:
     """Grade one submitted notebook.
 
     Parameters
@@ -120,10 +156,8 @@ def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Lim
         The submitted file.
     release : Release
         What was released.
-    student : str
-        Whose it is; enters the seeds.
-    secret : bytes
-        The course's run secret.
+    seeds : Seeds
+        Of the inputs and of the student's own generators, as `draw_seeds` drew them.
     limits : Limits, optional
         What the notebook may use.
     confined : bool, optional
@@ -139,21 +173,20 @@ def grade(raw: bytes, release: Release, student: str, secret: bytes, limits: Lim
     SandboxUnavailable
         If this machine cannot isolate.
     """
+    begun = time.monotonic()
     try:
         submission = read_submission(raw, release)
     except Unreadable as error:
         return ungraded(release, FAILED, str(error), digest(raw))
-    seeds = {grade_id: check_seed(secret, student, release, grade_id) for grade_id in release.tests}
-    own = check_seed(secret, student, release, "")
     limits = replace(limits or Limits(), libraries=libraries(release))
-    shown, replies = run(submission, seeds, own, limits, confined)
+    shown, replies = run(submission, seeds, limits, confined)
     if late := {g for g, reply in replies.items() if reply.get("timed_out")}:
-        replies |= run(submission, seeds, own, limits, confined, only=late)[1]     # once more, before it is said
-    marks = {g: judge(g, call, seeds[g], replies.get(g, {})) for g, call in release.tests.items()}
+        replies |= run(submission, seeds, limits, confined, only=late)[1]     # once more, before it is said
+    marks = {g: judge(g, call, seeds.checks[g], replies.get(g, {})) for g, call in release.tests.items()}
     status, reason = summary(marks.values())
     cells = [executed(cell, shown.get(n, []), marks) for n, cell in enumerate(submission.cells)]
     return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, submission.notes,
-                  submission.unanswered, digest(raw))
+                  submission.unanswered, digest(raw), time.monotonic() - begun, versions())
 
 
 def libraries(release: Release) -> tuple[str, ...]:
@@ -167,13 +200,13 @@ def ungraded(release: Release, status: str, reason: str, submission_hash: str = 
              for g, call in release.tests.items()}
     cells = [executed(Cell(c.cell_type, c.source, c), [], marks) for c in release.cells]
     return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, (), frozenset(),
-                  submission_hash)
+                  submission_hash, 0.0, versions())
 
 
 # -- running -------------------------------------------------------------------------------------------
 
 
-def run(submission: Submission, seeds: dict, own: int, limits: Limits, confined: bool,
+def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool,
         only: set | None = None) -> tuple[dict, dict]:
     """Run the cells in order; return outputs by cell number and replies by grade_id.
 
@@ -182,7 +215,7 @@ def run(submission: Submission, seeds: dict, own: int, limits: Limits, confined:
     stuck: dict[int, str] = {}
     while True:
         shown, replies = {}, {}
-        with Sandbox(limits, own, confined) as sandbox:
+        with Sandbox(limits, seeds.own, confined) as sandbox:
             for number, cell in enumerate(submission.cells):
                 test = cell.released.test if cell.released else None
                 skipped = test and only is not None and cell.released.grade_id not in only
@@ -194,7 +227,7 @@ def run(submission: Submission, seeds: dict, own: int, limits: Limits, confined:
                 try:
                     if test:
                         grade_id = cell.released.grade_id
-                        replies[grade_id] = ask(sandbox, test, seeds[grade_id], own)
+                        replies[grade_id] = ask(sandbox, test, seeds.checks[grade_id], seeds.own)
                     else:
                         shown[number] = clean_outputs(sandbox.run_cell(cell.source).get("outputs"))
                 except SandboxDied as error:

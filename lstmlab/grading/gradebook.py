@@ -13,7 +13,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from . import grade as grading
 from .grade import Graded
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _tables = sa.MetaData()
 
@@ -31,6 +31,8 @@ _submission = sa.Table(
     sa.Column("release_hash", sa.String(64), nullable=False),
     sa.Column("checks_hash", sa.String(64), nullable=False),
     sa.Column("graded_at", sa.DateTime, nullable=False),           # UTC
+    sa.Column("seconds", sa.Float),                                # that it took; null: graded before version 2
+    sa.Column("versions", sa.Text, nullable=False),                # JSON object: lstmlab, python, numpy, torch
 )
 
 _mark = sa.Table(
@@ -49,6 +51,15 @@ _mark = sa.Table(
     sa.Column("seed", sa.String(64), nullable=False),              # hexadecimal
     sa.Column("answers", sa.LargeBinary),                          # wire format, zlib
 )
+
+_UPGRADES = {                                                      # statements that lead on from a version
+    1: ("ALTER TABLE lstmlab_submission ADD COLUMN seconds FLOAT",
+        "ALTER TABLE lstmlab_submission ADD COLUMN versions TEXT DEFAULT '{}' NOT NULL"),
+}
+
+
+class GradebookError(RuntimeError):
+    """The gradebook cannot be used as it is; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Record:
         Checks that lost points without a mistake that could be named.
     unwritten : tuple of str
         Checks whose function was left as released.
+    seconds : float or None
+        How long grading took; None where that was not recorded.
     """
 
     status: str
@@ -81,6 +94,7 @@ class Record:
     mistakes: tuple[str, ...]
     unexplained: tuple[str, ...]
     unwritten: tuple[str, ...]
+    seconds: float | None
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
@@ -89,21 +103,37 @@ def open_gradebook(db_url: str, course_id: str) -> Gradebook:
 
 
 def add_tables(gradebook: Gradebook) -> Gradebook:
-    """Make sure that our tables are there and of this version; return the gradebook.
+    """Make sure that our tables are there and of this version, upgrading older ones; return the gradebook.
 
     Raises
     ------
-    RuntimeError
-        If another version wrote them.
+    GradebookError
+        If a newer lstmlab wrote them.
     """
+    with gradebook.engine.begin() as connection:
+        known = sa.inspect(connection).has_table(_schema.name)
+        version = connection.execute(sa.select(_schema.c.version)).scalar() if known else None
+    if version is not None and version > SCHEMA_VERSION:
+        raise GradebookError(f"the gradebook's lstmlab tables have version {version}, written by a newer lstmlab; "
+                             f"this one knows versions up to {SCHEMA_VERSION}. Update lstmlab.")
+    for old in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+        _upgrade(gradebook.engine, old)
     _tables.create_all(gradebook.engine)
-    version = gradebook.db.execute(sa.select(_schema.c.version)).scalar()
     if version is None:
         gradebook.db.execute(_schema.insert().values(version=SCHEMA_VERSION))
         gradebook.db.commit()
-    elif version != SCHEMA_VERSION:
-        raise RuntimeError(f"the gradebook's lstmlab tables have version {version}; this lstmlab has {SCHEMA_VERSION}")
     return gradebook
+
+
+def _upgrade(engine: sa.Engine, old: int) -> None:
+    """Lead our tables from one version to the next, in one transaction; of two that try, one does it.
+
+    The version goes first: that locks the row, and in SQLite opens the transaction that the rest is part of.
+    """
+    with engine.begin() as connection:
+        ours = connection.execute(_schema.update().where(_schema.c.version == old).values(version=old + 1)).rowcount
+        for statement in _UPGRADES[old] if ours else ():
+            connection.execute(sa.text(statement))
 
 
 def withdraw(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> None:
@@ -136,7 +166,8 @@ def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str)
     gradebook.db.execute(_submission.insert().values(
         **key, status=graded.status, reason=graded.reason, notes=json.dumps(graded.notes),
         submission_hash=graded.digest, release_hash=graded.release.digest, checks_hash=checks_hash,
-        graded_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None)))
+        graded_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None), seconds=graded.seconds,
+        versions=json.dumps(graded.versions)))
     for mark in graded.marks:
         gradebook.db.execute(_mark.insert().values(
             **key, grade_id=mark.grade_id, check=mark.check, status=mark.status, points=mark.points,
@@ -158,7 +189,7 @@ def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: s
     unwritten = tuple(mark.check for mark in marks if mark.status == "not written")
     return Record(row.status, row.reason, row.submission_hash, row.release_hash, row.checks_hash,
                   sum(mark.earned or 0.0 for mark in marks), sum(mark.points for mark in marks), mistakes, unexplained,
-                  unwritten)
+                  unwritten, row.seconds)
 
 
 def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import nbformat
 
 from lstmlab import checks
 
-from .grade import Mark, judge, run
+from .grade import Mark, Seeds, judge, run
 from .release import Release, ReleaseError, release_of
 from .sandbox import Limits, SandboxUnavailable, require_sandbox
 from .submission import Unreadable, read_once, read_submission
@@ -68,10 +68,10 @@ def check_notebook(path: Path, limits: Limits | None = None) -> LocalResult:
     raw = read_once(path)
     release = own_release(raw, path)
     submission = read_submission(raw, release)
-    seeds = {grade_id: secrets.randbits(256) for grade_id in release.tests}
+    seeds = Seeds(secrets.randbits(256), {grade_id: secrets.randbits(256) for grade_id in release.tests})
     isolated = can_isolate()
-    shown, replies = run(submission, seeds, secrets.randbits(256), limits or Limits(), isolated)
-    marks = tuple(judge(g, call, seeds[g], replies.get(g, {})) for g, call in release.tests.items())
+    shown, replies = run(submission, seeds, limits or Limits(), isolated)
+    marks = tuple(judge(g, call, seeds.checks[g], replies.get(g, {})) for g, call in release.tests.items())
     errors = tuple(f"cell {number + 1}: {output.ename}: {output.evalue}" for number, outputs in sorted(shown.items())
                    for output in outputs if output.output_type == "error" and output.ename != "NotImplementedError")
     return LocalResult(marks, errors, (*submission.notes, *missing(release)), isolated)

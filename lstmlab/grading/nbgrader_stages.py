@@ -39,7 +39,8 @@ class GradingExporter(NotebookExporter):
         with course.gradebook() as gradebook:
             withdraw(gradebook, names["assignment"], names["notebook"], names["student"])
         try:
-            self._graded = grading.grade(read_once(path), release, names["student"], course.secret())
+            seeds = grading.draw_seeds(course.secret(), names["student"], release)
+            self._graded = grading.grade(read_once(path), release, seeds)
         except Unreadable as error:
             self._graded = grading.ungraded(release, grading.FAILED, str(error))
         return nbformat.writes(self._graded.notebook), {**resources, "output_extension": self.file_extension}
