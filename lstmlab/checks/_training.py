@@ -138,8 +138,9 @@ class _TrainingJudgement(Judgement):
     def _result(self, runs: list[Run], explained: bool) -> tuple[str, ...]:
         """What was reached, what was asked, and how to read it."""
         worst = max(run.fresh for run in runs)
-        reached = (f"In {len(runs)} runs, mean squared {self._errors(runs)}. Below {min(self.check.limits.values()):g} is asked; "
-                   f"without a memory {self.check.baseline:.3g} can be had.")
+        asked = min(self.check.limits.values())
+        reached = (f"In {len(runs)} runs, mean squared {self._errors(runs)}. Below {asked:g} is asked; without a memory "
+                   f"{self.check.baseline:.3g} can be had.")
         if explained or not np.isfinite(worst):
             return (reached,)
         if worst > 0.8 * self.check.baseline:
