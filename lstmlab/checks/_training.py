@@ -139,8 +139,8 @@ class _TrainingJudgement(Judgement):
         """What was reached, what was asked, and how to read it."""
         worst = max(run.fresh for run in runs)
         asked = min(self.check.limits.values())
-        reached = (f"In {len(runs)} runs, mean squared {self._errors(runs)}. Below {asked:g} is asked; without a memory "
-                   f"{self.check.baseline:.3g} can be had.")
+        reached = (f"In {len(runs)} runs, mean squared {self._errors(runs)}. Below {asked:g} is asked; without a "
+                   f"memory {self.check.baseline:.3g} can be had.")
         if explained or not np.isfinite(worst):
             return (reached,)
         if worst > 0.8 * self.check.baseline:
