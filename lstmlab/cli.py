@@ -74,45 +74,68 @@ def release():
 
 @main.command()
 @click.argument("problem_set")
-@click.option("--student", metavar="ID", help="Grade this student only.")
+@click.option("--student", "students", metavar="ID", multiple=True, help="Grade this student only; may be repeated.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N",
+              help="Grade in N processes on this machine. By default one for each processor, if there is enough to do; "
+                   "0 and 1 start none.")
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the Dask cluster at tls://HOST:PORT.")
+@click.option("--tls-ca-file", "ca", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The authority that signed the cluster's certificates (PEM).")
+@click.option("--tls-cert", "cert", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Our certificate (PEM).")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Our private key (PEM).")
+@click.option("--db", metavar="URL", help="The gradebook, in place of the one in nbgrader_config.py: "
+                                          "sqlite:///class/gradebook.db, postgresql://user@host/name.")
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(min=1),
               help="CPU seconds for one cell and for one check.")
 @click.option("--unsafe-no-sandbox", is_flag=True,
               help="Run students' code WITHOUT isolation. It can then read and change everything that you can.")
-def grade(problem_set, student, force, seconds, unsafe_no_sandbox):
-    """Grade what was submitted for PROBLEM_SET, for example ps3-lstm-forward."""
+def grade(problem_set, students, force, workers, scheduler, ca, cert, tls_key, db, seconds, unsafe_no_sandbox):
+    """Grade what was submitted for PROBLEM_SET, for example ps3-lstm-forward.
+
+    Ctrl-C stops it, and the same command goes on where it stopped: each submission is saved on its own, and what has
+    not changed is not graded again.
+    """
     os.umask(0o077)                                                # marks and submissions are for their owner alone
+    if scheduler and workers is not None:
+        raise click.UsageError("--workers starts processes on this machine, --scheduler uses those of a cluster; "
+                               "expected one of the two")
     with instructors("grade"):
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         from lstmlab.grading.classrun import grade_class
+        from lstmlab.grading.cluster import ClusterError, remote_cluster, require_tls
         from lstmlab.grading.course import CourseError, open_course
         from lstmlab.grading.grade import Limits
         from lstmlab.grading.gradebook import GradebookError
+        from lstmlab.grading.progress import GradingProgress
         from lstmlab.grading.release import ReleaseError
         from lstmlab.grading.sandbox import SandboxUnavailable
 
-    console = Console()
-    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-               TextColumn("{task.fields[student]}"))
-    outcomes = []
+    console, cluster = Console(), None
+    outcomes = {}
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("", student="")
-            rows = grade_class(open_course(Path.cwd()), problem_set, student, force, not unsafe_no_sandbox,
-                               Limits(seconds=seconds), lambda total: progress.update(task, total=total))
-            for outcome in rows:
-                outcomes.append(outcome)
-                progress.update(task, advance=1, student=outcome.student)
-    except (CourseError, GradebookError, ReleaseError, SandboxUnavailable) as error:
+        if scheduler:
+            files = {"ca-file": ca, "cert": cert, "key": tls_key}
+            require_tls(scheduler, files)
+            cluster = remote_cluster(scheduler, files, not unsafe_no_sandbox)
+        with GradingProgress(console) as progress:
+            for outcome in grade_class(open_course(Path.cwd(), db), problem_set, students, force,
+                                       not unsafe_no_sandbox, Limits(seconds=seconds), workers, cluster,
+                                       progress.start):
+                key = outcome.student, outcome.notebook
+                progress.show(outcome, outcomes.get(key))
+                outcomes[key] = outcome
+    except (ClusterError, CourseError, GradebookError, ReleaseError, SandboxUnavailable) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        console.print(f"Stopped after {len(outcomes)} submissions; all of them are saved. "
+        saved = sum(outcome.fresh for outcome in outcomes.values())
+        console.print(f"Stopped. {saved} submission{'s' * (saved != 1)} graded in this run, and all of them saved. "
                       "Run the same command again to go on.")
         raise SystemExit(130) from None
-    show(console, problem_set, outcomes)
+    show(console, problem_set, [outcomes[key] for key in sorted(outcomes)])
 
 
 def show(console, problem_set: str, outcomes: list) -> None:
@@ -127,7 +150,7 @@ def show(console, problem_set: str, outcomes: list) -> None:
         mark = f"{record.earned:g} / {record.points:g}" if record and record.status != "failed" else "–"
         table.add_row(outcome.student, mark, outcome.status, "; ".join(reasons(record)) if record else "")
     console.print(table)
-    fresh = [outcome.seconds for outcome in outcomes if outcome.fresh]
+    fresh = [outcome.record.seconds for outcome in outcomes if outcome.fresh]
     console.print(f"{len(fresh)} graded now" + (f", {sum(fresh) / len(fresh):.2f} s each" if fresh else "")
                   + f"; {len(outcomes) - len(fresh)} unchanged or missing.")
 

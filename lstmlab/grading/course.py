@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
-import hashlib
 import os
 import re
 import secrets
@@ -18,9 +16,8 @@ from nbgrader.apps import NbGrader
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from .gradebook import open_gradebook
+from .gradebook import advisory_lock, open_gradebook
 from .release import Release, ReleaseError, read_release
-from .sandbox import PACKAGE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")           # of a student or a problem set
 
@@ -56,7 +53,13 @@ class Course:
         return url.render_as_string(hide_password=False)
 
     def gradebook(self) -> Gradebook:
-        """Open the gradebook; close it, or use it in a `with`."""
+        """Open the gradebook; close it, or use it in a `with`.
+
+        Raises
+        ------
+        GradebookError
+            If it cannot be opened.
+        """
         return open_gradebook(self.db_url, self.directories.course_id)
 
     @property
@@ -109,7 +112,7 @@ class Course:
 
     @contextlib.contextmanager
     def lock(self):
-        """Hold the course's one grading lock.
+        """Hold the course's one grading lock: on this machine, and in a gradebook that several machines share.
 
         Raises
         ------
@@ -121,16 +124,27 @@ class Course:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CourseError(f"another grading run holds {file.name}; wait for it or stop it first") from None
-            yield
+            with advisory_lock(self.db_url, self.directories.course_id) as held:
+                if not held:
+                    raise CourseError("another machine is grading this course: it holds the lock in the gradebook; "
+                                      "wait for it or stop it first")
+                yield
 
 
-def open_course(root: Path) -> Course:
+def open_course(root: Path, db_url: str | None = None) -> Course:
     """Read the course at `root`.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of nbgrader_config.py.
+    db_url : str, optional
+        The gradebook's address, in place of the one in nbgrader_config.py.
 
     Raises
     ------
     CourseError
-        If there is no nbgrader_config.py.
+        If there is no nbgrader_config.py, or the address is none.
     """
     if not (root / "nbgrader_config.py").is_file():
         raise CourseError(f"no nbgrader_config.py in {root}; expected to be run in the course's top folder")
@@ -139,14 +153,13 @@ def open_course(root: Path) -> Course:
         app.load_config_file()
     directories = CourseDirectory(config=app.config)
     directories.root = str(root)
+    if db_url is not None:
+        directories.db_url = db_url
+    try:
+        sa.make_url(directories.db_url)
+    except sa.exc.ArgumentError:
+        raise CourseError("the gradebook's address cannot be read; expected one such as "
+                          "sqlite:///class/gradebook.db or postgresql://user@host/lstmlab") from None
     return Course(root, directories, app.config)
 
 
-@functools.cache
-def checks_digest() -> str:
-    """Hash of everything a verdict depends on: the checks and the references."""
-    digest = hashlib.sha256()
-    rooms = sorted(path for room in ("checks", "cells", "gradcheck") for path in (PACKAGE / room).rglob("*.py"))
-    for path in (*rooms, PACKAGE / "convert.py"):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

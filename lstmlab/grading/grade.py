@@ -19,10 +19,11 @@ from lstmlab.checks import wire
 
 from .outputs import clean_outputs, message
 from .release import Release, TestCall
-from .sandbox import Limits, Sandbox, SandboxDied, SandboxTimeout
+from .sandbox import PACKAGE, PATIENCE, Limits, Sandbox, SandboxDied, SandboxTimeout
 from .submission import Cell, Submission, Unreadable, read_submission
 
 MAX_STUCK = 4                      # cells that may kill the sandbox before the rest is left unrun
+WHOLE = 4                          # times the longest that one cell may last: all that a notebook may
 
 GRADED, FAILED, TIMED_OUT, MISSING, LOOK = "graded", "failed", "timed out", "missing", "needs a look"
 
@@ -91,6 +92,8 @@ class Graded:
         How long it took.
     versions : dict
         Versions of lstmlab and of what it computes with, by name, where it was graded.
+    late : bool
+        Whether a cell or a check ran out of time.
     """
 
     release: Release
@@ -103,6 +106,7 @@ class Graded:
     digest: str
     seconds: float
     versions: dict[str, str]
+    late: bool = False
 
     @property
     def earned(self) -> float:
@@ -147,7 +151,18 @@ def versions() -> dict[str, str]:
             "numpy": importlib.metadata.version("numpy"), "torch": importlib.metadata.version("torch")}
 
 
-def grade(raw: bytes, release: Release, seeds: Seeds, limits: Limits | None = None, confined: bool = True) -> Graded:
+@functools.cache
+def checks_digest() -> str:
+    """Hash of everything a verdict depends on: the checks and the references."""
+    found = hashlib.sha256()
+    rooms = sorted(path for room in ("checks", "cells", "gradcheck") for path in (PACKAGE / room).rglob("*.py"))
+    for path in (*rooms, PACKAGE / "convert.py"):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def grade(raw: bytes, release: Release, seeds: Seeds, limits: Limits | None = None, confined: bool = True,
+          again: bool = True) -> Graded:
     """Grade one submitted notebook.
 
     Parameters
@@ -162,6 +177,8 @@ def grade(raw: bytes, release: Release, seeds: Seeds, limits: Limits | None = No
         What the notebook may use.
     confined : bool, optional
         False runs without a sandbox.
+    again : bool, optional
+        Run a notebook that ran out of time once more. A class run asks for False, and runs it later, alone.
 
     Returns
     -------
@@ -179,14 +196,14 @@ def grade(raw: bytes, release: Release, seeds: Seeds, limits: Limits | None = No
     except Unreadable as error:
         return ungraded(release, FAILED, str(error), digest(raw))
     limits = replace(limits or Limits(), libraries=libraries(release))
-    shown, replies = run(submission, seeds, limits, confined)
-    if late := {g for g, reply in replies.items() if reply.get("timed_out")}:
-        replies |= run(submission, seeds, limits, confined, only=late)[1]     # once more, before it is said
+    shown, replies, late = run(submission, seeds, limits, confined)
+    if late and again:
+        shown, replies, late = run(submission, seeds, limits, confined)        # once more, before it is said
     marks = {g: judge(g, call, seeds.checks[g], replies.get(g, {})) for g, call in release.tests.items()}
     status, reason = summary(marks.values())
     cells = [executed(cell, shown.get(n, []), marks) for n, cell in enumerate(submission.cells)]
     return Graded(release, notebook_of(cells), tuple(marks.values()), status, reason, submission.notes,
-                  submission.unanswered, digest(raw), time.monotonic() - begun, versions())
+                  submission.unanswered, digest(raw), time.monotonic() - begun, versions(), late)
 
 
 def libraries(release: Release) -> tuple[str, ...]:
@@ -206,21 +223,24 @@ def ungraded(release: Release, status: str, reason: str, submission_hash: str = 
 # -- running -------------------------------------------------------------------------------------------
 
 
-def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool,
-        only: set | None = None) -> tuple[dict, dict]:
-    """Run the cells in order; return outputs by cell number and replies by grade_id.
+def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool) -> tuple[dict, dict, bool]:
+    """Run the cells in order; return outputs by cell number, replies by grade_id, and whether time ran out.
 
-    A cell that kills its process or never answers is left out of a fresh run, so that it costs itself alone.
+    A cell that kills its process or never answers is left out of a fresh run, so that it costs itself alone. What
+    is left when the notebook as a whole has lasted too long is not run: it counts as out of time.
     """
     stuck: dict[int, str] = {}
+    end = time.monotonic() + WHOLE * PATIENCE * limits.seconds
     while True:
-        shown, replies = {}, {}
+        shown, replies, late = {}, {}, "timed out" in stuck.values()
         with Sandbox(limits, seeds.own, confined) as sandbox:
             for number, cell in enumerate(submission.cells):
                 test = cell.released.test if cell.released else None
-                skipped = test and only is not None and cell.released.grade_id not in only
-                if cell.cell_type != "code" or skipped:
+                if cell.cell_type != "code":
                     continue
+                if time.monotonic() > end:
+                    late = True
+                    stuck.setdefault(number, "timed out")
                 if number in stuck:
                     record_stuck(cell, test, stuck[number], number, shown, replies)
                     continue
@@ -228,15 +248,19 @@ def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool,
                     if test:
                         grade_id = cell.released.grade_id
                         replies[grade_id] = ask(sandbox, test, seeds.checks[grade_id], seeds.own)
+                        late |= replies[grade_id].get("timed_out") is True
                     else:
-                        shown[number] = clean_outputs(sandbox.run_cell(cell.source).get("outputs"))
+                        reply = sandbox.run_cell(cell.source)
+                        shown[number] = clean_outputs(reply.get("outputs"))
+                        late |= reply.get("timed_out") is True
                 except SandboxDied as error:
+                    late |= isinstance(error, SandboxTimeout)
                     stuck[number] = "timed out" if isinstance(error, SandboxTimeout) else str(error)
                     break
             else:
-                return shown, replies
+                return shown, replies, late
         if len(stuck) > MAX_STUCK:
-            return shown, replies
+            return shown, replies, late
 
 
 def record_stuck(cell: Cell, test: TestCall | None, why: str, number: int, shown: dict, replies: dict) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -98,8 +101,80 @@ class Record:
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
-    """nbgrader's gradebook with our tables in it."""
-    return add_tables(Gradebook(db_url, course_id))
+    """nbgrader's gradebook with our tables in it.
+
+    Raises
+    ------
+    GradebookError
+        If it cannot be opened, or a newer lstmlab wrote it.
+    """
+    with reachable(db_url):
+        gradebook = Gradebook(db_url, course_id)
+        if gradebook.engine.dialect.name == "sqlite":
+            sa.event.listen(gradebook.engine, "connect", _be_patient)
+            gradebook.db.remove()
+            gradebook.engine.dispose()                             # the connection that is open has not heard of it
+        return add_tables(gradebook)
+
+
+@contextlib.contextmanager
+def reachable(db_url: str) -> Iterator[None]:
+    """Say in one sentence why a database cannot be used; its address is named without the password.
+
+    Raises
+    ------
+    GradebookError
+        In place of what SQLAlchemy and the driver raise.
+    """
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        why = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        address = sa.make_url(db_url).render_as_string(hide_password=True)
+        raise GradebookError(f"the gradebook at {address} cannot be used: {why}") from None
+
+
+def _be_patient(connection, record) -> None:
+    """Wait a minute, not SQLite's five seconds, for whoever else writes.
+
+    The journal stays SQLite's default, not a write-ahead log: one file is all there is to copy, also on a network
+    disk, and no transaction of ours lasts long enough for a reader to notice.
+    """
+    connection.execute("PRAGMA busy_timeout = 60000")
+
+
+@contextlib.contextmanager
+def advisory_lock(db_url: str, course_id: str) -> Iterator[bool]:
+    """Hold a course's lock in a PostgreSQL gradebook, so that two machines cannot grade at once.
+
+    It belongs to a connection: whatever ends the process frees it. Yields whether it was free; a gradebook of
+    another kind is on one machine and has none.
+    """
+    if sa.make_url(db_url).get_backend_name() != "postgresql":
+        yield True
+        return
+    key = int.from_bytes(hashlib.sha256(f"lstmlab grading {course_id}".encode()).digest()[:8], signed=True)
+    with reachable(db_url):
+        engine = sa.create_engine(db_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        connection = engine.connect()
+    with connection:
+        yield connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()
+
+
+@contextlib.contextmanager
+def one_transaction(gradebook: Gradebook) -> Iterator[None]:
+    """All that happens inside is saved together at the end, or not at all, and nothing stays open afterwards.
+
+    nbgrader's own calls commit after every step; inside, such a commit only writes.
+    """
+    gradebook.db.remove()
+    try:
+        with gradebook.engine.begin() as connection:
+            gradebook.db(bind=connection, join_transaction_mode="rollback_only")
+            yield
+            gradebook.db.flush()
+    finally:
+        gradebook.db.remove()
 
 
 def add_tables(gradebook: Gradebook) -> Gradebook:
@@ -164,15 +239,15 @@ def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str)
     for table in (_mark, _submission):
         gradebook.db.execute(table.delete().where(_whose(table, assignment, notebook, student)))
     gradebook.db.execute(_submission.insert().values(
-        **key, status=graded.status, reason=graded.reason, notes=json.dumps(graded.notes),
+        **key, status=graded.status, reason=storable(graded.reason), notes=json.dumps(graded.notes),
         submission_hash=graded.digest, release_hash=graded.release.digest, checks_hash=checks_hash,
         graded_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None), seconds=graded.seconds,
         versions=json.dumps(graded.versions)))
     for mark in graded.marks:
         gradebook.db.execute(_mark.insert().values(
             **key, grade_id=mark.grade_id, check=mark.check, status=mark.status, points=mark.points,
-            earned=mark.earned, parts=json.dumps(mark.parts), mistakes=json.dumps(mark.mistakes), text=mark.text,
-            seed=f"{mark.seed:064x}", answers=mark.answers and zlib.compress(mark.answers)))
+            earned=mark.earned, parts=json.dumps(mark.parts), mistakes=json.dumps(mark.mistakes),
+            text=storable(mark.text), seed=f"{mark.seed:064x}", answers=mark.answers and zlib.compress(mark.answers)))
     gradebook.db.commit()
 
 
@@ -182,7 +257,9 @@ def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: s
         _submission.select().where(_whose(_submission, assignment, notebook, student))).first()
     if row is None:
         return None
-    marks = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
+    marks = gradebook.db.execute(
+        sa.select(_mark.c.check, _mark.c.status, _mark.c.points, _mark.c.earned, _mark.c.mistakes)
+        .where(_whose(_mark, assignment, notebook, student)).order_by(_mark.c.grade_id)).all()
     mistakes = tuple(name for mark in marks for name in json.loads(mark.mistakes))
     unexplained = tuple(mark.check for mark in marks
                         if mark.status in ("partly right", "wrong") and mark.mistakes == "[]")
@@ -204,6 +281,11 @@ def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[s
     order = (grading.LOOK, grading.FAILED, grading.TIMED_OUT, grading.GRADED)
     first = min(found, key=lambda record: order.index(record.status))
     return first.status, first.reason
+
+
+def storable(text: str) -> str:
+    """The text without what a database refuses: PostgreSQL stores no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _whose(table: sa.Table, assignment: str, notebook: str, student: str) -> sa.ColumnElement:

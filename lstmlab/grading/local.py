@@ -70,7 +70,7 @@ def check_notebook(path: Path, limits: Limits | None = None) -> LocalResult:
     submission = read_submission(raw, release)
     seeds = Seeds(secrets.randbits(256), {grade_id: secrets.randbits(256) for grade_id in release.tests})
     isolated = can_isolate()
-    shown, replies = run(submission, seeds, limits or Limits(), isolated)
+    shown, replies, _ = run(submission, seeds, limits or Limits(), isolated)
     marks = tuple(judge(g, call, seeds.checks[g], replies.get(g, {})) for g, call in release.tests.items())
     errors = tuple(f"cell {number + 1}: {output.ename}: {output.evalue}" for number, outputs in sorted(shown.items())
                    for output in outputs if output.output_type == "error" and output.ename != "NotImplementedError")

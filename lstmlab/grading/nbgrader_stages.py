@@ -9,7 +9,7 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader.preprocessors.base import NbGraderPreprocessor
 
 from . import grade as grading
-from .course import Course, checks_digest
+from .course import Course
 from .gradebook import open_gradebook, record, withdraw
 from .release import read_release
 from .sandbox import require_sandbox
@@ -53,5 +53,5 @@ class SaveVerdicts(NbGraderPreprocessor):
         names, graded = resources["nbgrader"], resources.get("lstmlab")
         if graded is not None:
             with open_gradebook(names["db_url"], self.parent.parent.coursedir.course_id) as gradebook:
-                record(gradebook, names["student"], graded, checks_digest())
+                record(gradebook, names["student"], graded, grading.checks_digest())
         return nb, resources

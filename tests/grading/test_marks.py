@@ -9,10 +9,8 @@ import pytest
 from nbgrader.utils import parse_utc
 
 from lstmlab.grading import classrun, grade, sandbox
-from lstmlab.grading import course as course_module
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import CourseError, open_course
-from lstmlab.grading.gradebook import find_record
 from lstmlab.grading.release import ReleaseError
 from tests.test_house import MAY_IMPORT
 
@@ -127,22 +125,26 @@ def test_a_changed_submission_is_graded_again(course, sample):
     assert outcome.record.earned == 17
 
 
-def test_a_regrade_that_fails_leaves_no_old_mark(course, sample, monkeypatch):
-    """A mark is taken back before the code runs again, so that a crash cannot leave a stale one."""
-    hand_in(course, sample, "perfect")
+def test_a_grader_that_breaks_leaves_no_old_mark(course, sample, monkeypatch):
+    """An error of the grader's own costs this submission alone: no mark, also over an older one, and a reason."""
+    hand_in(course, sample, "perfect", as_name="a")
+    hand_in(course, sample, "perfect", as_name="b")
     run(course)
+    ours, broken = grade.grade, course.submitted / "a" / SET / f"{SET}.ipynb"
 
-    def crash(*args, **kwargs):
-        raise RuntimeError("the grader broke")
+    def crash(raw, *args, **kwargs):
+        if raw == broken.read_bytes():
+            raise RuntimeError("the grader broke")
+        return ours(raw, *args, **kwargs)
 
+    broken.write_bytes(broken.read_bytes() + b" ")
     monkeypatch.setattr(grade, "grade", crash)
-    with pytest.raises(RuntimeError):
-        run(course, force=True)
-    marks, by_hand = scores(course, "perfect")
+    outcomes = run(course, force=True)
+    assert (outcomes["a"].status, outcomes["b"].record.earned) == ("needs a look", 17)
+    assert "the grader broke" in outcomes["a"].record.reason
+    marks, by_hand = scores(course, "a")
     assert set(marks.values()) == {None}
     assert by_hand == set(marks)
-    with course.gradebook() as gradebook:
-        assert find_record(gradebook, SET, SET, "perfect") is None
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(course, sample, monkeypatch):
@@ -261,7 +263,7 @@ def test_an_unknown_problem_set_is_one_clear_error(course):
 def test_an_unknown_student_is_one_clear_error(course):
     """A mistyped id is said, not graded as missing."""
     with pytest.raises(CourseError, match="no student 'nobody'"):
-        run(course, student="nobody")
+        run(course, students=["nobody"])
 
 
 def test_a_folder_that_is_no_course_is_one_clear_error(tmp_path):
@@ -312,11 +314,11 @@ def test_a_record_is_written_after_the_notebook(course, sample, monkeypatch):
 def test_a_changed_reference_is_a_changed_check(room, tmp_path, monkeypatch):
     """What was graded is graded again when a file that a verdict depends on changes, in whichever room it is."""
     package = tmp_path / "lstmlab"
-    shutil.copytree(course_module.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(course_module, "PACKAGE", package)
-    before = course_module.checks_digest.__wrapped__()
+    shutil.copytree(grade.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(grade, "PACKAGE", package)
+    before = grade.checks_digest.__wrapped__()
     path = package / f"{room}.py"
     if not path.exists():
         path = package / room / "__init__.py"
     path.write_text(path.read_text() + "# changed\n")
-    assert course_module.checks_digest.__wrapped__() != before
+    assert grade.checks_digest.__wrapped__() != before
