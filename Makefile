@@ -50,6 +50,7 @@ grade: .make/venv .make/system .make/book class/.released
 	command -v bwrap >/dev/null || missing+=' bubblewrap'; \
 	command -v setpriv >/dev/null || missing+=' util-linux'; \
 	command -v chromium >/dev/null || missing+=' chromium'; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=' postgresql'; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \

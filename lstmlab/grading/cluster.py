@@ -192,8 +192,8 @@ def local_cluster(workers: int, confined: bool) -> Iterator[Cluster]:
                 "distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     with (dask.config.set(settings), tempfile.TemporaryDirectory(prefix="lstmlab-") as scratch,
           LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, security=True, memory_limit=0,
-                       dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
-                       local_directory=scratch, silence_logs=logging.CRITICAL) as cluster,
+                       dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, local_directory=scratch,
+                       silence_logs=logging.CRITICAL) as cluster,
           Client(cluster, set_as_default=False) as client):
         yield Cluster(client, confined)
 

@@ -23,9 +23,8 @@ LIMITS = Limits(seconds=4)
 def program(name):
     """A program of the server's; Debian keeps them out of the path."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    path = shutil.which(name) or (found and found[-1])
-    assert path, f"{name} was not found; on Debian: apt-get install postgresql"
-    return str(path)
+    assert found, f"{name} was not found; on Debian: apt-get install postgresql"
+    return str(found[-1])
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +86,17 @@ def records(course, students):
 
 def test_the_marks_are_those_of_sqlite(course, sample, tool, address):
     """Graded by the command, told by ``--db``; what a student writes into a reason cannot break a statement."""
-    students = ("perfect", "two-mistakes", "script-in-output")
+    students = ("two-mistakes",)
     for name in students:
         hand_in(course, sample, name)
     odd = hand_in(course, sample, "perfect", as_name="odd")
     odd.write_text("nul \0 and '; DROP TABLE grade")
     list(grade_class(course, SET, limits=LIMITS))
     said = tool(course.root, "lstmlab", "grade", SET, "--seconds", "4", "--force", "--db", address)
-    assert "4 graded now" in said
+    assert "2 graded now" in said
     assert records(open_course(course.root, address), (*students, "odd")) == records(course, (*students, "odd"))
     rows = tool(course.root, "lstmlab", "grade", SET, "--seconds", "4", "--db", address)
-    assert "0 graded now; 4 unchanged or missing" in rows
+    assert "0 graded now; 2 unchanged or missing" in rows
 
 
 def test_nbgraders_own_commands_work_there(course, sample, tool, address):
