@@ -44,11 +44,12 @@ grade: .make/venv .make/system .make/book class/.released
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@mkdir -p $(@D) && touch $@
 
-# bubblewrap isolates students' code; chromium is for the browser test.
-.make/system:
+# bubblewrap and libseccomp isolate students' code; chromium is for the browser test.
+.make/system: .make/venv
 	@missing=''; \
 	command -v bwrap >/dev/null || missing+=' bubblewrap'; \
 	command -v setpriv >/dev/null || missing+=' util-linux'; \
+	$(BIN)/python -c 'import pyseccomp' 2>/dev/null || missing+=' libseccomp2'; \
 	command -v chromium >/dev/null || missing+=' chromium'; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=' postgresql'; \
 	if [ -n "$$missing" ]; then \

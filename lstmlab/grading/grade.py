@@ -19,7 +19,8 @@ from lstmlab.checks import wire
 
 from .outputs import clean_outputs, message
 from .release import Release, TestCall
-from .sandbox import PACKAGE, PATIENCE, Limits, Sandbox, SandboxDied, SandboxTimeout
+from .runtime import PACKAGE
+from .sandbox import PATIENCE, Limits, Sandbox, SandboxDied, SandboxTimeout
 from .submission import Cell, Submission, Unreadable, read_submission
 
 MAX_STUCK = 4                      # cells that may kill the sandbox before the rest is left unrun
@@ -155,7 +156,7 @@ def versions() -> dict[str, str]:
 def checks_digest() -> str:
     """Hash of everything a verdict depends on: the checks and the references."""
     found = hashlib.sha256()
-    rooms = sorted(path for room in ("checks", "cells", "gradcheck") for path in (PACKAGE / room).rglob("*.py"))
+    rooms = sorted(path for room in ("checks", "cells", "gradcheck", "tasks") for path in (PACKAGE / room).rglob("*.py"))
     for path in (*rooms, PACKAGE / "convert.py"):
         found.update(path.read_bytes())
     return found.hexdigest()

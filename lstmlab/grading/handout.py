@@ -19,14 +19,14 @@ from nbgrader.apps.api import NbGraderAPI
 from lstmlab import __version__
 
 from .course import CourseError, open_course
-from .sandbox import PACKAGE
+from .runtime import PACKAGE
 
 ARCHIVE = Path("_build", "lstmlab-student.zip")
 WHEEL = f"lstmlab-{__version__}-py3-none-any.whl"
 README = Path(__file__).with_name("student-readme.md")
 # Of grading students get what `lstmlab check` runs; the rest needs nbgrader and a gradebook.
-STUDENTS_GRADING = ("__init__.py", "grade.py", "local.py", "outputs.py", "release.py", "sandbox.py", "submission.py",
-                    "inside")
+STUDENTS_GRADING = ("__init__.py", "grade.py", "isolation.py", "local.py", "nursery.py", "outputs.py", "release.py",
+                    "runtime.py", "sandbox.py", "slots.py", "submission.py", "syscalls.py", "inside")
 LIBRARIES = ("numpy", "matplotlib", "ipython", "jupyterlab")
 _DAY_ONE = (1980, 1, 1, 0, 0, 0)                        # the earliest time that a zip file can hold
 

@@ -1,42 +1,46 @@
-"""The sandbox: a bubblewrap process that holds one student's notebook, and the orders sent to it.
+"""The sandbox: one student's notebook in a process of its own, and the orders sent to it.
 
-Inside there is an interpreter, the libraries a student may use, and the runner; no network, no other process,
-no reference, no verdict, a small scratch disk, and limits on time, memory, processes and files.
+What it protects: the machine, the grader's files and memory, other students' notebooks and marks. Inside there is an
+interpreter, the libraries a student may use, and the runner; no network, no other process, no reference, no verdict,
+small scratch disks, few system calls, and limits on time, memory, processes and files. A notebook's process is forked
+from a nursery (`nursery`, `inside.nursery`) into namespaces of its own, and all of it is gone when the sandbox closes.
+
+What it need not protect: the runner from the student. Their code lives in the runner's process and can do anything
+with the channel, so a reply is no more than a claim about what their own functions return; it is parsed as hostile,
+and judged by values that never come inside. Requests are drawn from a seed nobody inside knows and are sent only
+after the function's cell has run, so that no reply can be prepared before its inputs are there. A reply that does not
+repeat its order's nonce, which is as fresh, ends the sandbox: what was written ahead, or by a second process, answers
+nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import os
-import re
+import secrets
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lstmlab.checks import wire
 
-PACKAGE = Path(__file__).resolve().parent.parent
-LIBRARIES = ("numpy", "matplotlib", "ipython")          # and what they need: all that every notebook can import
+from . import isolation, nursery
+from .runtime import ENVIRONMENT, HOW_TO_ENABLE, SandboxUnavailable, stage_package
+
 EXTRA_MEMORY = {"torch": 6 * 2**30}                     # address space that a library asks for and hardly uses
-UNPRIVILEGED = 64001                                    # uid and gid that a root grader drops to
 MAX_FRAME = 64 * 2**20
 LINUX = sys.platform == "linux"
 POSIX = os.name == "posix"                              # elsewhere a student runs their own notebook, unconfined
 PATIENCE = 15 if POSIX else 2                           # CPU seconds to seconds by the clock, which alone stops Windows
-
-
-class SandboxUnavailable(RuntimeError):
-    """This machine cannot isolate a student's code; the message says what to do about it."""
 
 
 class SandboxDied(RuntimeError):
@@ -56,11 +60,11 @@ class Limits:
     seconds : float
         CPU seconds for one cell, and for one check.
     memory : int
-        Bytes of address space of one process.
+        Bytes of address space of one process; all of them together may hold twice as many.
     processes : int
         Processes and threads at a time.
     disk : int
-        Bytes of scratch disk, and of shared memory.
+        Bytes of scratch disk, as many of shared memory, and of one file.
     files : int
         Open files of one process.
     libraries : tuple of str
@@ -69,7 +73,7 @@ class Limits:
 
     seconds: float = 20.0
     memory: int = 2 * 2**30
-    processes: int = 64
+    processes: int = 32
     disk: int = 64 * 2**20
     files: int = 256
     libraries: tuple[str, ...] = ()
@@ -107,23 +111,14 @@ class Sandbox:
 
     def __init__(self, limits: Limits, seed: int, confined: bool = True):
         self.limits = limits
-        self._stage = tempfile.TemporaryDirectory(prefix="lstmlab-")
-        try:
-            stage = Path(self._stage.name)
-            stage_package(stage)
-            if confined:
-                self._process, self._channel = start(confinement(stage, limits))
-            else:
-                self._process, self._channel = start(plain(stage), os.environ | PLAIN_ENVIRONMENT)
-        except BaseException:
-            self._stage.cleanup()
-            raise
+        self._home = Confined(limits) if confined else Plain()
         try:
             self._ask({"limits": limits.rlimits(confined), "seed": seed}, wall=60)
         except SandboxDied as error:
+            raise SandboxUnavailable(f"the notebook's process did not start: {self._home.said() or error}") from None
+        except BaseException:
             self.close()
-            said = self._process.stderr.read().decode(errors="replace").strip()
-            raise SandboxUnavailable(f"the sandbox did not start: {said or error}\n{HOW_TO_ENABLE}") from None
+            raise
 
     def __enter__(self) -> Sandbox:
         return self
@@ -132,49 +127,56 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Kill everything inside and remove what was staged."""
-        self._channel.close()
-        with contextlib.suppress(ProcessLookupError):
-            if POSIX:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        self._process.wait()
-        self._stage.cleanup()
+        """Kill everything inside, and wait until it is gone."""
+        self._home.close()
 
     def run_cell(self, source: str) -> dict:
         """Run one cell; the reply holds its raw ``outputs`` (untrusted) and whether it ``timed_out``."""
-        return self._ask({"do": "cell", "source": source, "seconds": self.limits.seconds})
+        return self._work({"do": "cell", "source": source})
 
     def call(self, kind: str, function: str, requests: list, seed: int) -> dict:
         """Call the student's function on inputs; the reply (untrusted) holds ``answers``, or why there are none."""
-        return self._ask({"do": "probe", "kind": kind, "function": function, "requests": requests, "seed": seed,
-                          "seconds": self.limits.seconds})
+        return self._work({"do": "probe", "kind": kind, "function": function, "requests": requests, "seed": seed})
 
-    def _ask(self, order: dict, wall: float | None = None) -> dict:
-        """Send one order, read one reply. CPU time is limited inside; `wall` is for what uses none."""
-        deadline = time.monotonic() + (wall or PATIENCE * self.limits.seconds)
-        data = wire.encode(order)
+    def _work(self, order: dict) -> dict:
+        seconds = self.limits.seconds
+        with self._home.working(seconds):
+            return self._ask(order | {"seconds": seconds}, PATIENCE * seconds)
+
+    def _ask(self, order: dict, wall: float) -> dict:
+        """Send one order, read one reply. CPU time is limited inside; `wall` is for what not even that stops.
+
+        What breaks the protocol closes the sandbox: the next reply could be to another order.
+        """
+        deadline = time.monotonic() + wall
+        nonce = secrets.token_hex(8)
+        data = wire.encode(order | {"nonce": nonce})
         try:
-            self._channel.settimeout(max(1.0, deadline - time.monotonic()))
-            self._channel.sendall(struct.pack("<I", len(data)) + data)
+            self._home.channel.settimeout(max(1.0, deadline - time.monotonic()))
+            self._home.channel.sendall(struct.pack("<I", len(data)) + data)
             size = struct.unpack("<I", self._read(4, deadline))[0]
             if size > MAX_FRAME:
                 raise SandboxDied(f"a reply of {size:,} bytes was announced; at most {MAX_FRAME:,} are taken")
             reply = wire.decode(self._read(size, deadline))
+            if not isinstance(reply, dict) or reply.pop("nonce", None) != nonce:
+                raise SandboxDied("a reply came that answers no order")
+            return reply
         except TimeoutError:
+            self.close()
             raise SandboxTimeout("no answer came in time") from None
-        except (OSError, wire.WireError) as error:
+        except (OSError, wire.WireError, SandboxDied) as error:
+            self.close()
+            if self._home.why == "time":
+                raise SandboxTimeout("its processes used all the time there was, or waited for nothing") from None
+            if self._home.why == "memory":
+                raise SandboxDied(f"its processes held more than {2 * self.limits.memory:,} bytes together") from None
             raise SandboxDied(str(error)) from None
-        if not isinstance(reply, dict):
-            raise SandboxDied("the reply is no dictionary")
-        return reply
 
     def _read(self, size: int, deadline: float) -> bytes:
         chunks = []
         while size:
-            self._channel.settimeout(max(0.01, deadline - time.monotonic()))
-            chunk = self._channel.recv(min(size, 2**20))
+            self._home.channel.settimeout(max(0.01, deadline - time.monotonic()))
+            chunk = self._home.channel.recv(min(size, 2**20))
             if not chunk:
                 raise SandboxDied("the notebook's process ended")
             chunks.append(chunk)
@@ -182,10 +184,99 @@ class Sandbox:
         return b"".join(chunks)
 
 
-def start(command: list[str], environment: dict[str, str] | None = None) -> tuple[subprocess.Popen, socket.socket]:
+# -- where a runner lives ------------------------------------------------------------------------------
+
+
+class Confined:
+    """A runner in a nursery.
+
+    Attributes
+    ----------
+    channel : socket
+        To the runner.
+    why : str
+        ``"time"`` or ``"memory"`` where the nursery ended it for that; known when it is closed.
+    """
+
+    def __init__(self, limits: Limits):
+        self._nursery, self.channel = nursery.borrow(limits.libraries, limits.disk, 2 * limits.memory)
+        self._closed, self.why = False, ""
+
+    @contextlib.contextmanager
+    def working(self, seconds: float) -> Iterator[None]:
+        """Let the nursery watch over an order."""
+        with contextlib.suppress(nursery.NurseryLost):             # the order itself will say so
+            self._nursery.order(seconds)
+        try:
+            yield
+        finally:
+            if not self._closed:
+                with contextlib.suppress(nursery.NurseryLost):
+                    self._nursery.rest()
+
+    def said(self) -> str:
+        """What the runner said when it did not start: it has nowhere to say it."""
+        return ""
+
+    def close(self) -> None:
+        """Kill the notebook's processes, and hand the nursery back if it still answers."""
+        if self._closed:
+            return
+        self._closed = True
+        self.channel.close()
+        try:
+            self.why = self._nursery.end()
+        except nursery.NurseryLost:
+            nursery.discard(self._nursery)
+        except BaseException:                                     # interrupted: what it says next is not understood
+            nursery.discard(self._nursery)
+            raise
+        else:
+            nursery.give_back(self._nursery)
+
+
+class Plain:
+    """A runner that is not confined, on a student's own machine; attributes as of `Confined`."""
+
+    why = ""
+
+    def __init__(self):
+        self._stage = tempfile.TemporaryDirectory(prefix="lstmlab-")
+        self._said = ""
+        try:
+            stage_package(Path(self._stage.name))
+            self._process, self.channel = start(plain(Path(self._stage.name)))
+        except BaseException:
+            self._stage.cleanup()
+            raise
+
+    def working(self, seconds: float) -> contextlib.AbstractContextManager:
+        """Nobody watches: the runner's own limits have to do."""
+        return contextlib.nullcontext()
+
+    def said(self) -> str:
+        """What the runner said when it did not start."""
+        return self._said
+
+    def close(self) -> None:
+        """Kill the runner and what it started, and remove what was staged."""
+        self.channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            if POSIX:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+        if not self._process.stderr.closed:
+            self._said = self._process.stderr.read().decode(errors="replace").strip()
+            self._process.stderr.close()
+        self._stage.cleanup()
+
+
+def start(command: list[str]) -> tuple[subprocess.Popen, socket.socket]:
     """Start the runner, and return it with the socket to it."""
-    quiet = {"cwd": "/", "env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
-             "stderr": subprocess.PIPE, "start_new_session": True}
+    quiet = {"cwd": "/", "env": os.environ | PLAIN_ENVIRONMENT, "stdin": subprocess.DEVNULL,
+             "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "start_new_session": True}
     if not POSIX:                                                  # no socket can be inherited there
         with socket.create_server(("127.0.0.1", 0)) as server:
             process = subprocess.Popen([*command, f"port:{server.getsockname()[1]}"], **quiet)
@@ -209,16 +300,24 @@ def accept(server: socket.socket, process: subprocess.Popen) -> socket.socket:
     raise SandboxUnavailable(f"the notebook's process did not start: {said}")
 
 
-HOW_TO_ENABLE = (
-    "Grading runs students' code only in isolation. It needs Linux, bubblewrap (apt-get install bubblewrap) and, "
-    "unless started as root, unprivileged user namespaces\n"
-    "(sysctl user.max_user_namespaces must not be 0; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0)."
-)
+PLAIN_ENVIRONMENT = {name: value for name, value in ENVIRONMENT.items() if "/tmp" not in value and name != "PATH"}
+
+
+def plain(stage: Path) -> list[str]:
+    """The same runner without isolation: it finds what this process finds, but for the staged lstmlab."""
+    return runner_command(str(stage), *filter(None, sys.path))
+
+
+def runner_command(*folders: str) -> list[str]:
+    """The runner under a bare interpreter: no site-packages, no user folder, no environment variables."""
+    begin = (f"import sys; sys.path[:0] = {list(folders)!r}; sys.dont_write_bytecode = True; "
+             "sys.argv = ['runner', sys.argv[1]]; from inside import runner; runner.main(sys.argv[1])")
+    return [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", begin]
 
 
 @functools.cache
 def require_sandbox() -> None:
-    """Start and stop one sandbox.
+    """Start one sandbox, and see from inside that every promise holds.
 
     Raises
     ------
@@ -228,114 +327,8 @@ def require_sandbox() -> None:
     for tool in ("bwrap", "setpriv"):
         if shutil.which(tool) is None:
             raise SandboxUnavailable(f"{tool} was not found.\n{HOW_TO_ENABLE}")
-    with Sandbox(Limits(), seed=0):
-        pass
-
-
-# -- what is inside ------------------------------------------------------------------------------------
-
-
-def stage_package(where: Path) -> None:
-    """Lay out the student's side of lstmlab: the runner, probes, figures and tasks; no reference, no verdict."""
-    package = where / "lstmlab"
-    (package / "checks").mkdir(parents=True)
-    shutil.copy(PACKAGE / "grading" / "inside" / "lstmlab_inside.py", package / "__init__.py")
-    shutil.copy(PACKAGE / "grading" / "inside" / "runner.py", where / "runner.py")
-    (package / "checks" / "__init__.py").touch()
-    for name in ("probe.py", "wire.py"):
-        shutil.copy(PACKAGE / "checks" / name, package / "checks" / name)
-    for room in ("figures", "tasks"):
-        shutil.copytree(PACKAGE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (where, *where.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-@functools.cache
-def library_paths(extra: tuple[str, ...] = ()) -> tuple[Path, ...]:
-    """Files and folders in site-packages that belong to `LIBRARIES`, to the `extra` ones and to what they require."""
-    found, wanted = {}, [*LIBRARIES, *extra]
-    while wanted:
-        name = wanted.pop()
-        if name in found:
-            continue
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue                                              # an optional or another platform's requirement
-        found[name] = {Path(distribution.locate_file(f.parts[0])) for f in distribution.files or ()
-                       if f.parts[0] not in ("..", "__pycache__")}
-        for requirement in distribution.requires or ():
-            if "extra ==" not in requirement:
-                wanted.append(re.match(r"[A-Za-z0-9._-]+", requirement)[0].lower())
-    return tuple(sorted(path for paths in found.values() for path in paths if path.exists()))
-
-
-def interpreter_paths() -> tuple[Path, ...]:
-    """The interpreter, its standard library, and the system's shared libraries and tools."""
-    base = Path(sys.base_prefix)
-    own = [Path(os.path.realpath(sys.executable)), Path(sysconfig.get_path("stdlib"))]
-    own += (base / "lib").glob("libpython*")
-    system = [Path(p) for p in ("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/lib32", "/etc/ld.so.cache")]
-    return tuple(dict.fromkeys(p for p in (*own, *system) if p.exists()))
-
-
-def runner_command(*folders: str) -> list[str]:
-    """The runner under a bare interpreter: no site-packages, no user folder, no environment variables."""
-    begin = (f"import sys; sys.path[:0] = {list(folders)!r}; sys.dont_write_bytecode = True; "
-             "sys.argv = ['runner', sys.argv[1]]; import runner; runner.main(sys.argv[1])")
-    return [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", begin]
-
-
-def confinement(stage: Path, limits: Limits) -> list[str]:
-    """The command that runs the runner inside bubblewrap; a root grader drops to an unprivileged user first."""
-    binds = [(path, str(path)) for path in interpreter_paths()]
-    binds += [(path, f"/course/libraries/{path.name}") for path in library_paths(limits.libraries)]
-    binds += [(stage, "/course/stage")]
-    outer: list[str] = []
-    if os.geteuid() == 0:
-        outer, binds = drop_privileges(binds)
-    isolate = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
-               "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "notebook", "--clearenv"]
-    for name, value in ENVIRONMENT.items():
-        isolate += ["--setenv", name, value]
-    for source, target in binds:
-        isolate += ["--ro-bind", str(source), target]
-    stdlib_site = Path(sysconfig.get_path("stdlib")) / "site-packages"
-    if stdlib_site.exists():
-        isolate += ["--tmpfs", str(stdlib_site), "--remount-ro", str(stdlib_site)]
-    for link in ("bin", "lib", "lib64", "lib32"):
-        isolate += ["--symlink", f"usr/{link}", f"/{link}"]
-    isolate += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.disk), "--tmpfs", "/dev/shm",
-                "--remount-ro", "/dev", "--size", str(limits.disk), "--tmpfs", "/tmp", "--dir", "/tmp/home",
-                "--remount-ro", "/", "--chdir", "/tmp/home", "--"]
-    return [*outer, *isolate, *runner_command("/course/stage", "/course/libraries")]
-
-
-ENVIRONMENT = {
-    "HOME": "/tmp/home", "PATH": "/usr/bin", "LANG": "C.UTF-8", "MPLCONFIGDIR": "/tmp/home",
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-    "IPYTHONDIR": "/tmp/home",
-}
-
-
-def drop_privileges(binds: list) -> tuple[list[str], list]:
-    """As root: put what is shared where an unprivileged user can reach it, then become that user.
-
-    The interpreter may live under a home that only root can enter, so each source is first bound below /mnt,
-    in a mount namespace of this process's own.
-    """
-    outer = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/mnt", "--die-with-parent"]
-    moved = []
-    for number, (source, target) in enumerate(binds):
-        outer += ["--ro-bind", str(source), f"/mnt/{number}"]
-        moved.append((f"/mnt/{number}", target))
-    user = str(UNPRIVILEGED)
-    return [*outer, "--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"], moved
-
-
-PLAIN_ENVIRONMENT = {name: value for name, value in ENVIRONMENT.items() if "/tmp" not in value and name != "PATH"}
-
-
-def plain(stage: Path) -> list[str]:
-    """The same runner without isolation: it finds what this process finds, but for the staged lstmlab."""
-    return runner_command(str(stage), *filter(None, sys.path))
+    limits = Limits()
+    with Sandbox(limits, seed=0) as sandbox:
+        broken = isolation.broken(sandbox.run_cell(isolation.LOOK), limits.disk)
+    if broken:
+        raise SandboxUnavailable(f"the sandbox does not hold: {'; '.join(broken)}.\n{HOW_TO_ENABLE}")

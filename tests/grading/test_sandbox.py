@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lstmlab.grading import sandbox as sandboxes
+from lstmlab.grading import slots
 from lstmlab.grading.sandbox import Limits, Sandbox, SandboxDied, SandboxUnavailable
 
 LIMITS = Limits(seconds=2)
@@ -33,7 +34,7 @@ def descendants(sandbox):
     """Uids by pid of the processes outside that stem from the sandbox's, leaves last."""
     listing = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,uid="], capture_output=True, text=True, check=True).stdout
     rows = [tuple(map(int, line.split())) for line in listing.splitlines()]
-    found, fresh = {}, {sandbox._process.pid}
+    found, fresh = {}, {sandbox._home._nursery.process.pid}
     while fresh:
         fresh = {pid: uid for pid, parent, uid in rows if parent in fresh}
         found |= fresh
@@ -99,7 +100,9 @@ def test_never_root_and_no_capability(sandbox):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a root grader has privileges to drop")
 def test_a_root_grader_drops_to_an_unprivileged_user_outside(sandbox):
     """Seen from outside, no process of the sandbox's belongs to root once it runs student code."""
-    assert list(descendants(sandbox).values())[-1] == sandboxes.UNPRIVILEGED
+    uids = list(descendants(sandbox).values())
+    assert uids[-3:] == [sandbox._home._nursery.user] * 3           # the nursery, process 1 and the notebook
+    assert uids[-1] >= slots.FIRST_USER
 
 
 def test_no_new_user_namespace(sandbox):

@@ -2,6 +2,7 @@
 
 Nothing here is secret and nothing here decides: the grader sends source text and inputs through one socket,
 this process answers with outputs and arrays. Whatever a student does to it can only spoil their own answers.
+Every reply repeats its order's nonce, so that one which was written too early is seen to be no answer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from traitlets.config import Config
 
 from lstmlab.checks import probe, wire
 
+from . import watch
+
 try:
     import resource
 except ImportError:                # Windows, where a student runs their own notebook: no limits, no fork
@@ -33,7 +36,9 @@ except ImportError:                # Windows, where a student runs their own not
 MAX_FRAME = 64 * 2**20             # bytes of one message
 MAX_OUTPUTS = 100                  # outputs kept of one cell
 MAX_TEXT = 100_000                 # characters kept of one text output
+MAX_IMAGE = 4 * 2**20              # characters of one image, as base64
 RASTER = ("image/png", "image/jpeg")
+LOOK = 0.25                        # seconds between two looks at a fork
 
 
 class OutOfTime(BaseException):
@@ -87,14 +92,16 @@ class Outputs:
         last = self.items[-1] if self.items else {}
         if last.get("name") != stream:
             self.add(last := {"output_type": "stream", "name": stream, "text": ""})
-        last["text"] = (last["text"] + text)[:MAX_TEXT]
+        if len(last["text"]) < MAX_TEXT:
+            last["text"] = (last["text"] + text)[:MAX_TEXT]
 
     def rich(self, kind: str, data: dict) -> None:
         kept = {"text/plain": str(data.get("text/plain", ""))[:MAX_TEXT]}
         for mime in RASTER:
             if mime in data:
                 image = data[mime]
-                kept[mime] = image if isinstance(image, str) else base64.b64encode(image).decode()
+                image = image if isinstance(image, str) else base64.b64encode(image).decode()
+                kept |= {mime: image} if len(image) <= MAX_IMAGE else {"text/plain": "[an image that is too large]"}
         self.add({"output_type": kind, "data": kept})
 
 
@@ -208,8 +215,9 @@ def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
 
 def run_probe(shell: NotebookShell, order: dict) -> bytes:
     """Call the function in a fork, so that a hang, a crash or an exit costs this check alone."""
+    nonce = {"nonce": order["nonce"]}
     if order["function"] not in shell.user_ns:
-        return wire.encode({"absent": True})
+        return wire.encode(nonce | {"absent": True})
     if not hasattr(os, "fork"):
         return answer(shell, order)
     reading, writing = os.pipe()
@@ -220,7 +228,8 @@ def run_probe(shell: NotebookShell, order: dict) -> bytes:
             answer_probe(shell, order, writing)
         os._exit(0)
     os.close(writing)
-    return collect(child, reading, order["seconds"])
+    data, why = collect(child, reading, order["seconds"])
+    return data if data else wire.encode(nonce | why)
 
 
 def answer_probe(shell: NotebookShell, order: dict, writing: int) -> None:
@@ -236,30 +245,50 @@ def answer_probe(shell: NotebookShell, order: dict, writing: int) -> None:
 def answer(shell: NotebookShell, order: dict) -> bytes:
     """Call the function; return the encoded answers."""
     seed(order["seed"])
-    return wire.encode({"answers": probe.KINDS[order["kind"]](shell.user_ns[order["function"]], order["requests"])})
+    answers = probe.KINDS[order["kind"]](shell.user_ns[order["function"]], order["requests"])
+    return wire.encode({"nonce": order["nonce"], "answers": answers})
 
 
-def collect(child: int, reading: int, seconds: float) -> bytes:
-    """Read what the fork wrote; if it died instead, say of what."""
-    data, deadline = bytearray(), time.monotonic() + 10 * seconds   # a sleeper uses no CPU
-    while len(data) <= MAX_FRAME:
-        if not select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            break
+def collect(child: int, reading: int, seconds: float) -> tuple[bytes, dict]:
+    """Read what the fork wrote; or say why there is nothing.
+
+    A fork that computes ends by its CPU limit, however long its turn takes to come; one that only waits is given
+    as many seconds.
+    """
+    data, waited = bytearray(), Waiting(child, seconds)
+    while len(data) <= MAX_FRAME and not waited.too_long():
+        if not select.select([reading], [], [], LOOK)[0]:
+            continue
         chunk = os.read(reading, 2**20)
         if not chunk:
             break
         data += chunk
     os.close(reading)
+    late = waited.too_long()
     with contextlib.suppress(ProcessLookupError):
-        if len(data) > MAX_FRAME or time.monotonic() >= deadline:
-            os.kill(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)                            # if it wrote and yet lives on
     _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status) and data:
-        return bytes(data)
-    if (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU) or time.monotonic() >= deadline:
-        return wire.encode({"timed_out": True})
+    if data and not late and len(data) <= MAX_FRAME:
+        return bytes(data), {}
+    if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        return b"", {"timed_out": True}
     how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
-    return wire.encode({"died": f"the process ended with {how}"})
+    return b"", {"died": f"the process ended with {how}"}
+
+
+class Waiting:
+    """Whether a fork has waited for too long without computing."""
+
+    def __init__(self, child: int, seconds: float):
+        self.child, self.seconds = child, seconds
+        self.idle, self.deadline = watch.Idle(time.monotonic()), time.monotonic() + 10 * seconds
+
+    def too_long(self) -> bool:
+        """Look at the clock, and where there is a /proc at what the fork does."""
+        now = time.monotonic()
+        if not watch.AVAILABLE:
+            return now >= self.deadline
+        return self.idle.look(watch.usage([self.child]), now) > self.seconds
 
 
 # -- the whole -----------------------------------------------------------------------------------------
@@ -287,23 +316,28 @@ def connect(where: str) -> socket.socket:
     return socket.socket(fileno=int(where))
 
 
-def main(where: str) -> None:
+def serve(shell: NotebookShell, channel: socket.socket) -> None:
     """Serve orders until the grader hangs up."""
-    channel = connect(where)
+    own = os.getpid()
     first = receive(channel)
     limit(first["limits"])
     seed(first["seed"])
+    send(channel, wire.encode({"nonce": first["nonce"]}))
+    while (order := receive(channel)) is not None:
+        if order["do"] == "cell":
+            reply = wire.encode({"nonce": order["nonce"]} | run_cell(shell, order["source"], order["seconds"]))
+        else:
+            reply = run_probe(shell, order)
+        if os.getpid() != own:                                    # a fork that the student's cell made, and that
+            os._exit(0)                                           # came back from it too
+        send(channel, reply)
+
+
+def main(where: str) -> None:
+    """As a process of its own, without a nursery: start, and serve orders."""
+    channel = connect(where)
     shell = start_shell()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):                                         # what native code prints cannot fill a pipe
         os.dup2(nowhere, stream)
-    send(channel, wire.encode({"ready": True}))
-    while (order := receive(channel)) is not None:
-        if order["do"] == "cell":
-            send(channel, wire.encode(run_cell(shell, order["source"], order["seconds"])))
-        else:
-            send(channel, run_probe(shell, order))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(shell, channel)
