@@ -27,7 +27,6 @@ found = {
     "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()), "own": os.getpid(),
     "interfaces": [line.split(":")[0].strip() for line in open("/proc/self/net/dev") if ":" in line],
     "loopback_refused": refused(lambda: socket.create_connection(("127.0.0.1", 9), 1)),
-    "helper_closed": refused(lambda: os.listdir("/proc/1/fd")) and refused(lambda: open("/proc/1/mem")),
     "unshare": libc.unshare(0x10000000), "mount": libc.mount(b"none", b"/tmp", b"tmpfs", 0, None),
     "files": sorted(int(name) for name in os.listdir("/proc/self/fd")),
     "disks": [(lambda s: s.f_blocks * s.f_frsize)(os.statvfs(folder)) for folder in ("/tmp", "/dev/shm")],
@@ -49,9 +48,8 @@ def broken(reply: dict, disk: int) -> list[str]:
         "it has capabilities": found["capabilities"] == ["0" * 16],
         "it can gain privileges": found["no_new_privileges"] == ["1"],
         "its system calls are not filtered": found["filter"] == ["2"],
-        "it sees other processes": set(found["processes"]) <= {1, found["own"]},
+        "it sees other processes": found["processes"] == [1] and found["own"] == 1,
         "there is a network": set(found["interfaces"]) <= {"lo"} and found["loopback_refused"],
-        "process 1 can be read": found["helper_closed"],
         "it can make namespaces": found["unshare"] == -1,
         "it can mount": found["mount"] == -1,
         "it inherits files": len(found["files"]) <= 5,            # three streams, the channel, the listing itself

@@ -105,7 +105,8 @@ def confinement(libraries: tuple[str, ...], user: int | None) -> list[str]:
     if user is not None:
         outer, binds = drop_privileges(binds, user)
     isolate = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--die-with-parent",
-               "--new-session", "--cap-drop", "ALL", "--hostname", "notebook", "--clearenv"]
+               "--new-session", "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--hostname", "notebook",
+               "--clearenv"]
     for name, value in ENVIRONMENT.items():
         isolate += ["--setenv", name, value]
     for source, target in binds:

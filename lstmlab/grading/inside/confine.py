@@ -1,8 +1,8 @@
 """From a fork of the nursery to a place of its own: namespaces, mounts, no privilege and few system calls.
 
-Two forks: the first makes the namespaces and ends; the second is process 1 of its own process space, mounts what is
-private, gives up every privilege and forks the notebook's process. When process 1 dies, the kernel kills all of the
-space. A step that fails raises: there is no half-confined notebook.
+The nursery has one capability, over the namespaces that bubblewrap made for it. Its fork is process 1 of a new process
+space, so that the kernel ends all of the space with it; mounts what is private; enters a user namespace that owns none
+of this; and gives up every privilege. A step that fails raises: there is no half-confined notebook.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 DEVICE_TERMINALS = "newinstance,ptmxmode=0666,mode=620"
 MAX_FILES = 20_000                 # on one scratch disk: an empty file uses memory, too
 
-# linux/sched.h: mount, cgroup, UTS, IPC, user, PID and network namespace
-_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+_USER, _PROCESSES = 0x10000000, 0x20000000                                             # linux/sched.h
+_MOUNT, _CGROUP, _UTS, _IPC, _NETWORK = 0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x40000000
 _NOSUID, _NODEV, _NOEXEC, _RECURSIVE, _PRIVATE = 2, 4, 8, 0x4000, 0x40000          # linux/mount.h
-_SET_DUMPABLE, _SET_SECCOMP, _DROP_BOUND, _SUBREAPER, _NO_NEW_PRIVILEGES, _AMBIENT = 4, 22, 24, 36, 38, 47  # prctl.h
+_SET_DUMPABLE, _SET_SECCOMP, _DROP_BOUND, _NO_NEW_PRIVILEGES, _AMBIENT = 4, 22, 24, 38, 47         # linux/prctl.h
 _CLOSE_RANGE = 436                 # its number on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,11 +36,6 @@ def guard() -> None:
     _prctl("not dumpable", _SET_DUMPABLE, 0)
 
 
-def adopt() -> None:
-    """Become the parent of grandchildren whose parent has ended."""
-    _prctl("subreaper", _SUBREAPER, 1)
-
-
 def keep_only(*descriptors: int) -> None:
     """Close every file but standard input, output, error and these."""
     first = 3
@@ -51,27 +46,43 @@ def keep_only(*descriptors: int) -> None:
         first = kept + 1
 
 
+def fork() -> int:
+    """As os.fork; the child is process 1 of a new process space."""
+    here = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    _checked("unshare", _libc.unshare(_PROCESSES))
+    child = os.fork()
+    if child:
+        _checked("setns", _libc.setns(here, _PROCESSES))          # where the next one begins
+    os.close(here)
+    return child
+
+
 def separate() -> None:
-    """Enter new namespaces; the next fork is process 1 of the new process space."""
-    user, group = os.getuid(), os.getgid()
-    _prctl("dumpable", _SET_DUMPABLE, 1)                          # else the files below belong to root
-    _checked("unshare", _libc.unshare(_NAMESPACES))
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+    """Enter namespaces of one's own, but for the user's; no terminal, no message and no address is shared."""
+    os.setsid()
+    _checked("unshare", _libc.unshare(_MOUNT | _CGROUP | _UTS | _IPC | _NETWORK))
+    _mount("none", "/", None, _RECURSIVE | _PRIVATE)
 
 
 def furnish(disk: int) -> None:
-    """Mount a /proc of this process space and empty disks of `disk` bytes; no namespace can be made below this one."""
-    _mount("none", "/", None, _RECURSIVE | _PRIVATE)
+    """Mount a /proc of this process space, and empty disks of `disk` bytes."""
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _mount("devpts", "/dev/pts", "devpts", _NOSUID | _NOEXEC, DEVICE_TERMINALS)
     for folder in ("/tmp", "/dev/shm"):
         _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, f"size={disk},nr_inodes={MAX_FILES},mode=0700")
-    with open("/proc/sys/user/max_user_namespaces", "w") as file:
-        file.write("0")
     os.mkdir("/tmp/home")
     os.chdir("/tmp/home")
+
+
+def become_nobody() -> None:
+    """Enter a user namespace that owns nothing, with one user, and below which none can be made."""
+    user, group = os.getuid(), os.getgid()
+    _prctl("dumpable", _SET_DUMPABLE, 1)                          # else the files below belong to root
+    _checked("unshare", _libc.unshare(_USER))
+    for name, text in (("self/setgroups", "deny"), ("self/uid_map", f"{user} {user} 1"),
+                       ("self/gid_map", f"{group} {group} 1"), ("sys/user/max_user_namespaces", "0")):
+        with open(f"/proc/{name}", "w") as file:
+            file.write(text)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
@@ -97,8 +108,3 @@ class _Program(ctypes.Structure):
     """struct sock_fprog of linux/filter.h."""
 
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
-
-
-def be_ordinary() -> None:
-    """In the notebook's process, which has nothing to hide: let it read its own /proc/self."""
-    _prctl("dumpable", _SET_DUMPABLE, 1)

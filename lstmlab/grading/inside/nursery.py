@@ -8,7 +8,6 @@ what the notebook's processes use together, since the kernel's own limits are ea
 from __future__ import annotations
 
 import base64
-import contextlib
 import gc
 import importlib
 import json
@@ -20,9 +19,12 @@ import time
 
 from . import confine, runner, watch
 
-# What drawing the first figure imports, and what the first cell does.
-IMPORTS = ("asyncio", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "matplotlib.backends.backend_agg",
-           "PIL.PngImagePlugin", "lstmlab.figures", "lstmlab.tasks")
+# What a notebook imports sooner or later without a word of the student's: to draw, to show an error, for `!`.
+IMPORTS = ("asyncio", "numpy.fft", "numpy.random", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
+           "matplotlib.backends.backend_agg", "contourpy", "PIL.BmpImagePlugin", "PIL.GifImagePlugin",
+           "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "pexpect", "stack_data",
+           "pygments.formatters.terminal256", "lstmlab.figures", "lstmlab.tasks")
+MORE = {"torch": ("torch._dynamo",)}                              # which every optimizer imports, in two seconds
 LOOK = 0.25                        # seconds between two looks at what is used
 
 
@@ -31,10 +33,9 @@ def main(number: str, *libraries: str) -> None:
     control = socket.socket(fileno=int(number))
     os.set_inheritable(control.fileno(), False)
     confine.guard()
-    confine.adopt()
     system_calls = base64.b64decode(json.loads(control.recv(2**20))["filter"])
     shell = runner.start_shell()
-    for name in (*IMPORTS, *libraries):
+    for name in (*IMPORTS, *libraries, *(more for library in libraries for more in MORE.get(library, ()))):
         importlib.import_module(name)
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
@@ -61,7 +62,7 @@ class Nursery:
 
     def __init__(self, control: socket.socket, system_calls: bytes):
         self.control, self.system_calls = control, system_calls
-        self.first = 0                                            # process 1 of the notebook's space
+        self.notebook = 0                                         # process 1 of its space
         self.base = watch.held("self")
         self.memory = 0
         self.order: Order | None = None
@@ -93,45 +94,36 @@ class Nursery:
         """Fork a notebook's process; None here, its channel there."""
         self.why, self.memory = "", message["memory"]
         reading, writing = os.pipe()
-        separator = os.fork()
-        if separator == 0:
+        try:
+            self.notebook = confine.fork()
+        except OSError as error:
+            self.control.send(json.dumps({"spawned": False, "why": str(error)}).encode())
+            return None                                           # and the grader does not come back
+        if self.notebook == 0:
             return self.become(channel, writing, message["disk"])
         os.close(writing)
         os.close(channel)
         with open(reading, "rb") as pipe:
-            said = pipe.read().decode().splitlines()              # until all who could write have ended or closed it
-        os.waitpid(separator, 0)
-        self.first = next((int(line[4:]) for line in said if line.startswith("pid ")), 0)
-        problem = next((line for line in said if line.startswith("! ")), "" if "ready" in said else "! it ended")
-        if problem:
+            said = pipe.read().decode()                           # until the fork closes it, or ends
+        if said != "ready":
             self.end()
-        self.control.send(json.dumps({"spawned": not problem, "why": problem[2:]}).encode())
+        self.control.send(json.dumps({"spawned": said == "ready", "why": said}).encode())
         return None
 
     def become(self, channel: int, writing: int, disk: int) -> socket.socket:
-        """In the fork: the notebook's process returns its channel, and the other two end here."""
+        """In the fork: keep nothing but the channel, and confine this process."""
         try:
             self.control.detach()
             confine.keep_only(channel, writing)
             confine.separate()
-            first = os.fork()
-            if first:
-                os.write(writing, b"pid %d\n" % first)
-                os._exit(0)
-            os.setsid()
             confine.furnish(disk)
-            confine.guard()
+            confine.become_nobody()
             confine.renounce(self.system_calls)
-            notebook = os.fork()
-            if notebook:
-                confine.keep_only()
-                reap(notebook)
-            confine.be_ordinary()
-            os.write(writing, b"ready\n")
+            os.write(writing, b"ready")
             os.close(writing)
             return socket.socket(fileno=channel)
         except BaseException as error:
-            os.write(writing, f"! {error}\n".encode())
+            os.write(writing, str(error).encode())
             os._exit(1)
 
     def used(self) -> watch.Usage:
@@ -150,11 +142,10 @@ class Nursery:
     def end(self) -> None:
         """Kill the notebook's process space, and wait until nothing of it is left."""
         self.order = None
-        if self.first:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.first, signal.SIGKILL)
-            os.waitpid(self.first, 0)                             # the kernel holds it until the space is empty
-        self.first = 0
+        if self.notebook:
+            os.kill(self.notebook, signal.SIGKILL)
+            os.waitpid(self.notebook, 0)                          # the kernel holds it until the space is empty
+        self.notebook = 0
 
 
 class Order:
@@ -171,11 +162,3 @@ class Order:
         """What was overdone, or nothing."""
         idle = self.idle.look(used, time.monotonic())
         return "time" if used.cpu - self.begun > self.seconds or idle > self.seconds else ""
-
-
-def reap(notebook: int) -> None:
-    """As process 1: collect what has ended, and end with the notebook's process."""
-    while True:
-        ended, _ = os.wait()
-        if ended == notebook:
-            os._exit(0)

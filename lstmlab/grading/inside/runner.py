@@ -234,10 +234,13 @@ def run_probe(shell: NotebookShell, order: dict) -> bytes:
 
 def answer_probe(shell: NotebookShell, order: dict, writing: int) -> None:
     """In the fork: call the function, write the encoded answers."""
-    seconds = int(order["seconds"])
+    if os.getppid() == 1:                                         # confined: nothing outlives the runner, and
+        os.setpgid(0, 0)                                          # what the function starts is ended with the check
+    seconds = max(1, int(order["seconds"]))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-    data = memoryview(answer(shell, order))
+    data = answer(shell, order)
+    data = memoryview(struct.pack("<I", len(data)) + data)
     while data:
         data = data[os.write(writing, data):]
 
@@ -253,27 +256,39 @@ def collect(child: int, reading: int, seconds: float) -> tuple[bytes, dict]:
     """Read what the fork wrote; or say why there is nothing.
 
     A fork that computes ends by its CPU limit, however long its turn takes to come; one that only waits is given
-    as many seconds.
+    as many seconds. The end of the pipe is not waited for: what the function started may hold it, too.
     """
-    data, waited = bytearray(), Waiting(child, seconds)
-    while len(data) <= MAX_FRAME and not waited.too_long():
+    data, waited, size = bytearray(), Waiting(child, seconds), MAX_FRAME
+    while len(data) < 4 + size and not waited.too_long():
         if not select.select([reading], [], [], LOOK)[0]:
             continue
         chunk = os.read(reading, 2**20)
         if not chunk:
             break
         data += chunk
+        if len(data) >= 4:
+            size = min(MAX_FRAME, struct.unpack_from("<I", data)[0])
     os.close(reading)
     late = waited.too_long()
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)                            # if it wrote and yet lives on
-    _, status = os.waitpid(child, 0)
-    if data and not late and len(data) <= MAX_FRAME:
-        return bytes(data), {}
+    status = end(child)
+    if len(data) == 4 + size:
+        return bytes(data[4:]), {}
     if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         return b"", {"timed_out": True}
     how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
     return b"", {"died": f"the process ended with {how}"}
+
+
+def end(child: int) -> int:
+    """End the fork, if it lives on, and what it started; return its status."""
+    os.kill(child, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):                 # not confined, it has no group
+        os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with contextlib.suppress(ChildProcessError):                  # until none is left of those that fell to process 1
+        while os.waitpid(-child, 0):
+            pass
+    return status
 
 
 class Waiting:
