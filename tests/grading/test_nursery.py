@@ -102,7 +102,7 @@ def test_nothing_is_left_of_a_notebook(monkeypatch, tmp_path):
     for _ in range(10):
         with Sandbox(LIMITS, seed=1) as sandbox:
             seen = text(sandbox.run_cell("import os\nprint(os.listdir('/tmp'), os.listdir('/dev/shm'))\n"
-                                         "for folder in ('/tmp', '/dev/shm'): open(folder + '/letter', 'w').write('x')\n"
+                                         "for f in ('/tmp', '/dev/shm'): open(f + '/letter', 'w').write('x')\n"
                                          "for _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n"
                                          "        import time; time.sleep(600)"))
             assert "letter" not in seen
