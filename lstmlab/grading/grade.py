@@ -156,8 +156,9 @@ def versions() -> dict[str, str]:
 def checks_digest() -> str:
     """Hash of everything a verdict depends on: the checks and the references."""
     found = hashlib.sha256()
-    rooms = sorted(path for room in ("checks", "cells", "gradcheck", "tasks") for path in (PACKAGE / room).rglob("*.py"))
-    for path in (*rooms, PACKAGE / "convert.py"):
+    rooms = ("checks", "cells", "gradcheck", "tasks")
+    paths = sorted(path for room in rooms for path in (PACKAGE / room).rglob("*.py"))
+    for path in (*paths, PACKAGE / "convert.py"):
         found.update(path.read_bytes())
     return found.hexdigest()
 
