@@ -23,6 +23,8 @@ c.Autograde.autograde_preprocessors = [
     "lstmlab.grading.nbgrader_stages.SaveVerdicts",
     "nbgrader.preprocessors.AssignLatePenalties",
 ]
+# Late policies and extensions of class/dates.toml, as `lstmlab dates` applied them.
+c.AssignLatePenalties.plugin_class = "lstmlab.grading.dates.LatePolicy"
 c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"
 
 # What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.

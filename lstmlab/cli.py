@@ -64,7 +64,7 @@ def release():
         from lstmlab.grading.handout import release as release_all
 
     try:
-        sets = release_all(Path.cwd(), lambda name: click.echo(f"releasing {name}"))
+        sets = release_all(Path.cwd(), click.echo)
         archive = pack(Path.cwd())
     except CourseError as error:
         raise click.ClickException(str(error)) from None
@@ -160,3 +160,187 @@ def reasons(record) -> list[str]:
     unexplained = f"wrong, but no known mistake: {', '.join(record.unexplained)}" if record.unexplained else ""
     unwritten = f"not written: {', '.join(record.unwritten)}" if record.unwritten else ""
     return [words for words in dict.fromkeys((*record.mistakes, unexplained, unwritten, record.reason)) if words]
+
+
+# -- the instructor's year -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def course_here(command: str) -> Iterator:
+    """The course in this folder, for a command that writes: backed up first, its errors said in a line."""
+    os.umask(0o077)
+    with instructors(command):
+        from lstmlab.grading.backup import back_up
+        from lstmlab.grading.course import CourseError, open_course
+        from lstmlab.grading.gradebook import GradebookError
+        from lstmlab.grading.release import ReleaseError
+
+        try:
+            course = open_course(Path.cwd())
+            back_up(course)
+            yield course
+        except (CourseError, GradebookError, ReleaseError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+def several(count: int, what: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> several(1, "student"), several(0, "student")
+    ('1 student', '0 students')
+    """
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@main.command()
+@click.argument("file", type=EXISTING)
+@click.option("--id", "id_column", metavar="COLUMN", help="The column that holds the students' ids in this course.")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+def roster(file, id_column, dry_run):
+    """Take over the class from FILE, a CSV that Canvas or Moodle exported, or one with a column id.
+
+    Canvas: the gradebook's export. Moodle: the export of the participants, of the grades, or a grading worksheet.
+    A plain file has the columns id, first_name, last_name, email and lms_user_id, all but the first optional.
+    Students who are not in the file stay in the gradebook.
+    """
+    with course_here("roster") as course:
+        from lstmlab.grading.roster import compare, read_roster, take_over
+
+        layout, entries = read_roster(file, id_column)
+        with course.lock(), course.gradebook() as gradebook:
+            changes = compare(gradebook, file, entries)
+            if not dry_run:
+                take_over(gradebook, entries)
+    click.echo(f"{file.name} ({layout}): {several(len(entries), 'student')}")
+    for word, students in (("added", changes.added), ("changed", changes.changed), ("unchanged", changes.unchanged),
+                           ("not in the file, and kept", changes.absent)):
+        names = [f"{name} ({changes.changed[name]})" if word == "changed" else name for name in students]
+        listed = f": {', '.join(names[:20])}{', …' * (len(names) > 20)}" if names and word != "unchanged" else ""
+        click.echo(f"  {len(names)} {word}{listed}")
+    if dry_run:
+        click.echo("Nothing was written.")
+
+
+@main.command("import")
+@click.argument("problem_set")
+@click.argument("archive", type=EXISTING)
+@click.option("--worksheet", type=EXISTING, help="Moodle's grading worksheet of the same assignment.")
+@click.option("--timezone", metavar="ZONE", help="Of the times in the worksheet or archive, such as Europe/Berlin.")
+@click.option("--entry-times", is_flag=True, help="Take the times of the archive's entries for those of submission.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def import_submissions(problem_set, archive, worksheet, timezone, entry_times, dry_run):
+    """Put the submissions of ARCHIVE, as Canvas or Moodle exports them, where they are graded.
+
+    They are matched to the roster by id. A submission that is replaced is kept under class/replaced.
+    """
+    with course_here("import") as course:
+        from lstmlab.grading.intake import import_archive, read_zone
+
+        zone = read_zone(timezone) if timezone else None
+        intake = import_archive(course, problem_set, archive, worksheet, zone, entry_times, dry_run)
+        kept = f" (the older ones are in {intake.kept.relative_to(course.root)})" if intake.kept else ""
+    click.echo(f"{several(len(intake.added), 'submission')} added, {len(intake.replaced)} replaced{kept}, "
+               f"{len(intake.unchanged)} unchanged")
+    for line in intake.notes:
+        click.echo(f"  {line}")
+    if intake.late:
+        click.echo(f"Canvas marks as late, without saying when they came, and so without a penalty: "
+                   f"{', '.join(intake.late)}. Write the time into "
+                   f"class/submitted/STUDENT/{problem_set}/timestamp.txt, for example 2026-11-03 12:00:00 UTC, "
+                   "and run `lstmlab dates`")
+    if intake.unmatched:
+        click.echo(f"{several(len(intake.unmatched), 'file')} not taken:")
+    for name, why in intake.unmatched:
+        click.echo(f"  {name}: {why}")
+    if dry_run:
+        click.echo("Nothing was written.")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+def dates(dry_run):
+    """Apply due dates, late policies and extensions from class/dates.toml.
+
+    Where there is no such file, one to begin with is written. Penalties of what was submitted are set anew at once,
+    and no code runs for it.
+    """
+    with course_here("dates") as course:
+        from lstmlab.grading.dates import apply, changes, read_dates, template
+
+        path = course.private / "dates.toml"
+        shown = path.relative_to(course.root)
+        with course.lock(), course.gradebook() as gradebook:
+            sets = [assignment.name for assignment in gradebook.assignments]
+            if not path.exists():
+                path.write_text(template(sets), encoding="utf-8")
+                click.echo(f"{shown} is new: put the dates in, then run `lstmlab dates` again.")
+                return
+            found = read_dates(path, sets, [student.id for student in gradebook.students])
+            lines = changes(gradebook, found)
+            for line in lines or [f"The gradebook is as {shown} says."]:
+                click.echo(line)
+            if dry_run:
+                click.echo("Nothing was written.")
+            else:
+                click.echo(f"{several(apply(course, gradebook, found), 'submission')} with another penalty now")
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", multiple=True, metavar="ID", help="Only this student; may be repeated.")
+def rejudge(problem_set, students):
+    """Judge again what was answered for PROBLEM_SET, by the checks as they are now, running nobody's code."""
+    with course_here("rejudge") as course:
+        from lstmlab.grading.rejudge import rejudge_class
+
+        count = same = 0
+        for result in rejudge_class(course, problem_set, students):
+            count += 1
+            if result.problem:
+                click.echo(f"{result.student}: not judged: {result.problem}")
+            elif result.changed:
+                before, after = result.before, result.after
+                named = (f"; mistakes: {', '.join(before.mistakes) or 'none'} → {', '.join(after.mistakes) or 'none'}"
+                         if before.mistakes != after.mistakes else "")
+                click.echo(f"{result.student}: {before.earned:g} → {after.earned:g} of {after.points:g}{named}")
+            else:
+                same += 1
+            if result.kept and not result.problem:
+                click.echo(f"{result.student}: kept as it was, for there are no stored answers: "
+                           f"{', '.join(result.kept)}")
+    click.echo(f"{several(count, 'submission')}, {same} with the same mark and mistakes")
+
+
+@main.command()
+@click.argument("problem_sets", nargs=-1, required=True)
+@click.option("--format", "layout", type=click.Choice(["csv", "canvas", "moodle"]), default="csv", show_default=True)
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Where to; class/marks-FORMAT.csv if not given.")
+@click.option("--column", "columns", multiple=True, metavar="SET=TITLE",
+              help="Title of Canvas's column for a set, such as 'ps1=Problem set 1 (4711)'; may be repeated.")
+def export(problem_sets, layout, to, columns):
+    """Write the marks of PROBLEM_SETS in columns that a spreadsheet, Canvas or Moodle reads.
+
+    A cell without a mark is empty, never a number; the csv format says why for each.
+    """
+    titles = dict(column.partition("=")[::2] for column in columns)
+    with course_here("export") as course:
+        from lstmlab.grading.dates import reassess
+        from lstmlab.grading.export import export as export_marks
+
+        to = to or course.private / f"marks-{layout}.csv"
+        with course.lock(), course.gradebook() as gradebook:
+            for name in problem_sets:
+                reassess(course, gradebook, name)
+            empty = export_marks(gradebook, problem_sets, layout, to, titles)
+    click.echo(f"{to} is written; {several(len(empty), 'mark')} missing")
+    for row in empty[:20]:
+        why = f": {row['reason']}" if row["reason"] else ""
+        click.echo(f"  {row['student_id']}, {row['assignment']}: {row['status']}{why}")
+    if len(empty) > 20:
+        click.echo(f"  and {len(empty) - 20} more; `lstmlab export --format csv` says why for each")

@@ -18,6 +18,7 @@ from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 
 from . import grade as grading
+from .backup import back_up
 from .cluster import Cluster, Here, Task, local_cluster
 from .course import Course, CourseError
 from .grade import Graded, Limits
@@ -135,6 +136,7 @@ def grade_class(course: Course, problem_set: str, students: Collection[str] = ()
         with one_transaction(gradebook):
             require_released(gradebook, problem_set)
             known = {student.id for student in gradebook.students} | folders.keys()
+        back_up(course)
         for student in students:
             if student not in known:
                 raise CourseError(f"no student {student!r}: neither in the gradebook nor in {course.submitted}")
@@ -198,9 +200,8 @@ class ClassRun:
 
     def read(self, student: str, release: Release) -> tuple[Handed, bytes]:
         """What a student handed in, now."""
-        folder, when = self.folders[student], None
-        with contextlib.suppress(Unreadable, ValueError):          # no time, or none that can be read
-            when = parse_utc(read_once(folder / "timestamp.txt").decode().strip())
+        folder = self.folders[student]
+        when = read_time(folder)
         try:
             raw = read_once(folder / f"{release.name}.ipynb")
         except Unreadable as error:
@@ -288,6 +289,13 @@ def enter(gradebook: Gradebook, handed: Handed) -> None:
         warnings.simplefilter("ignore", SAWarning)                 # nbgrader's way of building rows, harmless
         gradebook.update_or_create_student(handed.student)
         gradebook.update_or_create_submission(handed.release.problem_set, handed.student, **when)
+
+
+def read_time(folder: Path) -> datetime | None:
+    """When a submission came, in UTC, by its timestamp.txt; None without one that can be read."""
+    with contextlib.suppress(Unreadable, ValueError, OverflowError):
+        return parse_utc(read_once(folder / "timestamp.txt").decode().strip())
+    return None
 
 
 def write_notebook(path: Path, graded: Graded) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ from traitlets.config import Config
 from .gradebook import advisory_lock, open_gradebook
 from .release import Release, ReleaseError, read_release
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")           # of a student or a problem set
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")            # of a student or a problem set
 
 
 class CourseError(RuntimeError):
@@ -90,13 +91,13 @@ class Course:
 
     def submissions(self, problem_set: str) -> dict[str, Path]:
         """Folders of the students who submitted a problem set, by student."""
-        if not _NAME.fullmatch(problem_set):
+        if not NAME.fullmatch(problem_set):
             raise CourseError(f"{problem_set!r} is no name of a problem set")
         if not self.submitted.is_dir():
             return {}
         folders = {folder.name: folder / problem_set for folder in sorted(self.submitted.iterdir())}
         return {student: folder for student, folder in folders.items()
-                if _NAME.fullmatch(student) and folder.is_dir() and not folder.is_symlink()}
+                if NAME.fullmatch(student) and folder.is_dir() and not folder.is_symlink()}
 
     def secret(self) -> bytes:
         """The run secret: made once, kept in a file that only its owner reads."""
@@ -119,7 +120,7 @@ class Course:
         CourseError
             If another grading run holds it.
         """
-        with open(self.private / "grading.lock", "a+") as file:
+        with open(self.private / "grading.lock", "a+", opener=functools.partial(os.open, mode=0o600)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

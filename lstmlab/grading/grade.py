@@ -55,6 +55,8 @@ class Mark:
         Seed of the inputs.
     answers : bytes or None
         What the function returned, encoded: enough to judge again without running code.
+    requests_hash : str
+        Hash of what was asked; judged again, the answers must still be answers to this.
     """
 
     grade_id: str
@@ -67,6 +69,7 @@ class Mark:
     parts: tuple[tuple[str, float, float], ...] = ()
     seed: int = 0
     answers: bytes | None = None
+    requests_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -282,10 +285,17 @@ def ask(sandbox: Sandbox, test: TestCall, seed: int, own: int) -> dict:
 # -- judging -------------------------------------------------------------------------------------------
 
 
+def requests_digest(call: TestCall, seed: int) -> str:
+    """Hash of all that a check asks of a function."""
+    check = checks.get(call.check)
+    return digest(wire.encode([check.name, check.kind, call.function, check.requests(seed)]))
+
+
 def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
     """Form the mark of one test cell from an untrusted reply; without a verdict there is no number."""
     check = checks.get(call.check)
-    blank = Mark(grade_id, call.check, call.points, None, "no verdict", "", seed=seed)
+    blank = Mark(grade_id, call.check, call.points, None, "no verdict", "", seed=seed,
+                 requests_hash=requests_digest(call, seed))
     if reply.get("absent") is True:
         text = (f"✗ {call.check}: there is no function named {call.function}.\n"
                 "  Its cell was not written, was renamed, or stopped with an error: see above.")

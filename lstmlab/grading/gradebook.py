@@ -7,14 +7,15 @@ import datetime
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import grade as grading
-from .grade import Graded
+from .grade import Graded, Mark
+from .release import Release
 
 SCHEMA_VERSION = 2
 
@@ -53,11 +54,33 @@ _mark = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("seed", sa.String(64), nullable=False),              # hexadecimal
     sa.Column("answers", sa.LargeBinary),                          # wire format, zlib
+    sa.Column("requests_hash", sa.String(64)),                     # of what was asked; null: nothing was, or version 1
+)
+
+identities = sa.Table(                                             # what other systems call a student
+    "lstmlab_identity", _tables,
+    sa.Column("student", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(160), primary_key=True),           # such as "canvas id", "moodle participant of SET"
+    sa.Column("value", sa.String(256), nullable=False),
+)
+
+late_policies = sa.Table(
+    "lstmlab_late_policy", _tables,
+    sa.Column("assignment", sa.String(128), primary_key=True),
+    sa.Column("policy", sa.String(64), nullable=False),
+)
+
+extensions = sa.Table(                                             # given before there is a submission to keep them
+    "lstmlab_extension", _tables,
+    sa.Column("assignment", sa.String(128), primary_key=True),
+    sa.Column("student", sa.String(128), primary_key=True),
+    sa.Column("seconds", sa.Float, nullable=False),
 )
 
 _UPGRADES = {                                                      # statements that lead on from a version
     1: ("ALTER TABLE lstmlab_submission ADD COLUMN seconds FLOAT",
-        "ALTER TABLE lstmlab_submission ADD COLUMN versions TEXT DEFAULT '{}' NOT NULL"),
+        "ALTER TABLE lstmlab_submission ADD COLUMN versions TEXT DEFAULT '{}' NOT NULL",
+        "ALTER TABLE lstmlab_mark ADD COLUMN requests_hash VARCHAR(64)"),
 }
 
 
@@ -244,11 +267,50 @@ def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str)
         graded_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None), seconds=graded.seconds,
         versions=json.dumps(graded.versions)))
     for mark in graded.marks:
-        gradebook.db.execute(_mark.insert().values(
-            **key, grade_id=mark.grade_id, check=mark.check, status=mark.status, points=mark.points,
-            earned=mark.earned, parts=json.dumps(mark.parts), mistakes=json.dumps(mark.mistakes),
-            text=storable(mark.text), seed=f"{mark.seed:064x}", answers=mark.answers and zlib.compress(mark.answers)))
+        gradebook.db.execute(_mark.insert().values(**key, **_columns(mark)))
     gradebook.db.commit()
+
+
+def rejudge(gradebook: Gradebook, release: Release, student: str, marks: Sequence[Mark], checks_hash: str) -> None:
+    """Save marks that were judged again from stored answers, in one transaction.
+
+    A manual score stays what it is; where an automatic one changed, the cell asks to be looked at again.
+    """
+    scores = {mark.grade_id: mark.earned for mark in marks}
+    for grade in gradebook.find_submission_notebook(release.name, release.problem_set, student).grades:
+        if grade.name in scores and grade.auto_score != scores[grade.name]:
+            grade.auto_score = scores[grade.name]
+            grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+    key = (release.problem_set, release.name, student)
+    for mark in marks:
+        gradebook.db.execute(_mark.update().where(_whose(_mark, *key), _mark.c.grade_id == mark.grade_id)
+                             .values(**_columns(mark)))
+    gradebook.db.execute(_submission.update().where(_whose(_submission, *key)).values(checks_hash=checks_hash))
+    gradebook.db.commit()
+
+
+def _columns(mark: Mark) -> dict:
+    """A mark as it is stored."""
+    return {"grade_id": mark.grade_id, "check": mark.check, "status": mark.status, "points": mark.points,
+            "earned": mark.earned, "parts": json.dumps(mark.parts), "mistakes": json.dumps(mark.mistakes),
+            "text": storable(mark.text), "seed": f"{mark.seed:064x}",
+            "answers": mark.answers and zlib.compress(mark.answers), "requests_hash": mark.requests_hash or None}
+
+
+def find_marks(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> tuple[Mark, ...]:
+    """The stored marks of a submission."""
+    rows = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
+    return tuple(Mark(row.grade_id, row.check, row.points, row.earned, row.status, row.text,
+                      tuple(json.loads(row.mistakes)), tuple(map(tuple, json.loads(row.parts))), int(row.seed, 16),
+                      row.answers and zlib.decompress(row.answers), row.requests_hash or "") for row in rows)
+
+
+def find_identities(gradebook: Gradebook) -> dict[str, dict[str, str]]:
+    """What other systems call the students: by student, then by kind, such as ``"canvas id"``."""
+    found: dict[str, dict[str, str]] = {}
+    for row in gradebook.db.execute(identities.select()):
+        found.setdefault(row.student, {})[row.kind] = row.value
+    return found
 
 
 def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> Record | None:

@@ -18,7 +18,9 @@ from nbgrader.apps.api import NbGraderAPI
 
 from lstmlab import __version__
 
+from .backup import back_up
 from .course import CourseError, open_course
+from .realign import realign
 from .runtime import PACKAGE
 
 ARCHIVE = Path("_build", "lstmlab-student.zip")
@@ -31,15 +33,17 @@ LIBRARIES = ("numpy", "matplotlib", "ipython", "jupyterlab")
 _DAY_ONE = (1980, 1, 1, 0, 0, 0)                        # the earliest time that a zip file can hold
 
 
-def release(root: Path, started: Callable[[str], None] = lambda problem_set: None) -> list[str]:
+def release(root: Path, started: Callable[[str], None] = lambda words: None) -> list[str]:
     """Make ``exercises/`` from ``solutions/``, and enter every problem set into the gradebook.
+
+    Where students have submitted already, the gradebook follows what has changed, and keeps their manual marks.
 
     Parameters
     ----------
     root : Path
         The course's top folder.
     started : callable, optional
-        Called with the name of each problem set before it is released.
+        Called with a line of what is done.
 
     Returns
     -------
@@ -52,12 +56,17 @@ def release(root: Path, started: Callable[[str], None] = lambda problem_set: Non
         If one cannot be released; the message holds what nbgrader said.
     """
     course = open_course(root)
+    back_up(course)
     sets = sorted(path.name for path in (root / course.directories.source_directory).iterdir() if path.is_dir())
     secrets = course.private                            # the gradebook's folder is there before the gradebook is
     with contextlib.chdir(root), own_tools():
         api = NbGraderAPI(course.directories, config=course.config)
         for name in sets:
-            started(name)
+            started(f"releasing {name}")
+            with course.lock(), course.gradebook() as gradebook:
+                sources = sorted((root / course.directories.source_directory / name).glob("*.ipynb"))
+                for line in realign(gradebook, name, sources):
+                    started(line)
             done = api.generate_assignment(name, force=True)
             if not done["success"]:
                 raise CourseError(f"{name} was not released:\n{done.get('log', '')}\n{done.get('error', '')}")

@@ -9,6 +9,7 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader.preprocessors.base import NbGraderPreprocessor
 
 from . import grade as grading
+from .backup import back_up
 from .course import Course
 from .gradebook import open_gradebook, record, withdraw
 from .release import read_release
@@ -23,6 +24,15 @@ class GradingExporter(NotebookExporter):
     call returned. Marks travel in this object, never in a cell's outputs.
     """
 
+    def __init__(self, **kwargs):
+        """Made once a run, before anything is written: the gradebook is backed up here."""
+        super().__init__(**kwargs)
+        back_up(self._course())
+
+    def _course(self) -> Course:
+        directories = self.parent.coursedir
+        return Course(Path(directories.root), directories, self.config)
+
     def from_filename(self, filename, resources=None, **kwargs):
         if self.parent._sanitizing:
             return self._grade(Path(filename), resources)
@@ -31,10 +41,9 @@ class GradingExporter(NotebookExporter):
 
     def _grade(self, path: Path, resources: dict):
         require_sandbox()
-        directories = self.parent.coursedir
-        course = Course(Path(directories.root), directories, self.config)
+        course = self._course()
         names = resources["nbgrader"]
-        release = read_release(course.root / directories.release_directory / names["assignment"]
+        release = read_release(course.root / course.directories.release_directory / names["assignment"]
                                / f"{names['notebook']}.ipynb")
         with course.gradebook() as gradebook:
             withdraw(gradebook, names["assignment"], names["notebook"], names["student"])

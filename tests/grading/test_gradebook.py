@@ -30,7 +30,8 @@ def execute(url, *statements):
 def as_version_1(url):
     """Take back what version 2 added, and enter a submission as version 1 did."""
     execute(url, "ALTER TABLE lstmlab_submission DROP COLUMN seconds",
-            "ALTER TABLE lstmlab_submission DROP COLUMN versions", "UPDATE lstmlab_schema SET version = 1",
+            "ALTER TABLE lstmlab_submission DROP COLUMN versions",
+            "ALTER TABLE lstmlab_mark DROP COLUMN requests_hash", "UPDATE lstmlab_schema SET version = 1",
             "INSERT INTO lstmlab_submission VALUES ('ps3', 'ps3', 'ada', 'graded', '', '[]', 'a', 'b', 'c', "
             "'2026-01-02 03:04:05.000000')",
             "INSERT INTO lstmlab_mark VALUES ('ps3', 'ps3', 'ada', 'test_x', 'x', 'right', 2, 2, '[]', '[]', '', "
@@ -50,9 +51,9 @@ def test_version_1_is_upgraded_with_every_row(address):
 def test_an_upgrade_that_breaks_off_changes_nothing(address, monkeypatch):
     """All of its statements hold, or none does: the next attempt starts from version 1 again."""
     as_version_1(address)
-    first, second = tables._UPGRADES[1]
+    first, *others = tables._UPGRADES[1]
     with monkeypatch.context() as broken:
-        broken.setitem(tables._UPGRADES, 1, (first, "ALTER TABLE no_such_table ADD COLUMN x FLOAT", second))
+        broken.setitem(tables._UPGRADES, 1, (first, "ALTER TABLE no_such_table ADD COLUMN x FLOAT", *others))
         with pytest.raises(GradebookError, match="no_such_table"):
             open_gradebook(address, "lstmlab")
     assert execute(address, "SELECT version FROM lstmlab_schema") == [(1,)]

@@ -164,7 +164,7 @@ HOLD = ("import time\nwith Sandbox(Limits(), 1) as s:\n    s.run_cell('import os
         "        os.setsid()\\n        while True: pass')\n    print('ready', flush=True)\n    time.sleep(600)")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_all_of_it_ends_with_the_grader(how):
     """Whatever ends the grader ends its nursery, a spinning notebook and all that it started."""
     with grader(HOLD, stderr=subprocess.DEVNULL) as running:
