@@ -5,6 +5,7 @@ from pathlib import Path
 import nbgrader
 
 import lstmlab
+from lstmlab.grading.autograde import take_over
 
 c = get_config()  # noqa: F821  (nbgrader provides it)
 
@@ -16,13 +17,11 @@ c.CourseDirectory.autograded_directory = "class/autograded"
 c.CourseDirectory.feedback_directory = "class/feedback"
 c.CourseDirectory.db_url = "sqlite:///class/gradebook.db"
 
-# A new mark after every run of the code: judged outside the student's process, saved by our own stage.
-c.Autograde.exporter_class = "lstmlab.grading.nbgrader_stages.GradingExporter"
+# `nbgrader autograde` and the Formgrader's button grade as `lstmlab grade` does. Should that line get lost, nbgrader's
+# own grader has nothing to run and nothing to save.
+take_over()
 c.Autograde.sanitize_preprocessors = []
-c.Autograde.autograde_preprocessors = [
-    "lstmlab.grading.nbgrader_stages.SaveVerdicts",
-    "nbgrader.preprocessors.AssignLatePenalties",
-]
+c.Autograde.autograde_preprocessors = []
 # Late policies and extensions of class/dates.toml, as `lstmlab dates` applied them.
 c.AssignLatePenalties.plugin_class = "lstmlab.grading.dates.LatePolicy"
 c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"

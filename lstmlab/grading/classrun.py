@@ -22,7 +22,7 @@ from .backup import back_up
 from .cluster import Cluster, Here, Task, local_cluster
 from .course import Course, CourseError
 from .grade import Graded, Limits
-from .gradebook import Record, find_record, one_transaction, reachable, record, withdraw
+from .gradebook import Record, find_record, one_transaction, reachable, record, stands, withdraw
 from .release import Release
 from .sandbox import SandboxUnavailable, require_sandbox
 from .submission import Unreadable, read_once
@@ -217,7 +217,7 @@ class ClassRun:
         handed, _ = self.read(student, release)
         with one_transaction(self.gradebook):
             known = find_record(self.gradebook, *handed.key)
-            if known and not self.force and self.unchanged(known, handed):
+            if known and not self.force and self.unchanged(known, handed) and stands(self.gradebook, *handed.key):
                 self.correct_time(handed)
                 return Outcome(student, release.name, known, False)
         if handed.problem:

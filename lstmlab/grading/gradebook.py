@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import grade as grading
+from . import guard
 from .grade import Graded, Mark
 from .release import Release
 
@@ -217,6 +218,7 @@ def add_tables(gradebook: Gradebook) -> Gradebook:
     for old in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
         _upgrade(gradebook.engine, old)
     _tables.create_all(gradebook.engine)
+    guard.install(gradebook.engine)
     if version is None:
         gradebook.db.execute(_schema.insert().values(version=SCHEMA_VERSION))
         gradebook.db.commit()
@@ -236,9 +238,7 @@ def _upgrade(engine: sa.Engine, old: int) -> None:
 
 def withdraw(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> None:
     """Take an older automatic mark back before grading anew: whatever fails from here on leaves no mark."""
-    for grade in gradebook.find_submission_notebook(notebook, assignment, student).grades:
-        grade.auto_score = None
-        grade.needs_manual_grade = True
+    guard.set_scores(gradebook, gradebook.find_submission_notebook(notebook, assignment, student).grades, {})
     for table in (_mark, _submission):
         gradebook.db.execute(table.delete().where(_whose(table, assignment, notebook, student)))
     gradebook.db.commit()
@@ -251,11 +251,8 @@ def record(gradebook: Gradebook, student: str, graded: Graded, checks_hash: str)
     stays what it is.
     """
     assignment, notebook = graded.release.problem_set, graded.release.name
-    scores = {mark.grade_id: mark.earned for mark in graded.marks}
     submitted = gradebook.find_submission_notebook(notebook, assignment, student)
-    for grade in submitted.grades:
-        grade.auto_score = scores.get(grade.name)
-        grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+    guard.set_scores(gradebook, submitted.grades, {mark.grade_id: mark.earned for mark in graded.marks})
     for comment in submitted.comments:
         comment.auto_comment = "No response." if comment.name in graded.unanswered else None
     key = {"assignment": assignment, "notebook": notebook, "student": student}
@@ -277,10 +274,9 @@ def rejudge(gradebook: Gradebook, release: Release, student: str, marks: Sequenc
     A manual score stays what it is; where an automatic one changed, the cell asks to be looked at again.
     """
     scores = {mark.grade_id: mark.earned for mark in marks}
-    for grade in gradebook.find_submission_notebook(release.name, release.problem_set, student).grades:
-        if grade.name in scores and grade.auto_score != scores[grade.name]:
-            grade.auto_score = scores[grade.name]
-            grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+    grades = gradebook.find_submission_notebook(release.name, release.problem_set, student).grades
+    guard.set_scores(gradebook, [grade for grade in grades if grade.name in scores
+                                 and grade.auto_score != scores[grade.name]], scores)
     key = (release.problem_set, release.name, student)
     for mark in marks:
         gradebook.db.execute(_mark.update().where(_whose(_mark, *key), _mark.c.grade_id == mark.grade_id)
@@ -331,6 +327,17 @@ def find_record(gradebook: Gradebook, assignment: str, notebook: str, student: s
                   unwritten, row.seconds)
 
 
+def stands(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> bool:
+    """Whether nbgrader's automatic scores are those on record; a student it removed, for one, has none (any more)."""
+    rows = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student)))
+    recorded = {row.grade_id: row.earned for row in rows}
+    try:
+        grades = gradebook.find_submission_notebook(notebook, assignment, student).grades
+    except MissingEntry:
+        return False
+    return recorded.items() <= {grade.name: grade.auto_score for grade in grades}.items()
+
+
 def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:
     """Status and reason of a student's whole assignment: that of the notebook in most need of attention."""
     try:
@@ -340,6 +347,8 @@ def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[s
     found = [find_record(gradebook, assignment, notebook.name, student) for notebook in submission.notebooks]
     if None in found:
         return grading.LOOK, "a notebook has not been graded"
+    if not all(stands(gradebook, assignment, notebook.name, student) for notebook in submission.notebooks):
+        return grading.LOOK, "the scores are not those that were given; grade it again"
     order = (grading.LOOK, grading.FAILED, grading.TIMED_OUT, grading.GRADED)
     first = min(found, key=lambda record: order.index(record.status))
     return first.status, first.reason

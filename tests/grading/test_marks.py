@@ -220,21 +220,6 @@ def test_the_executed_notebook_never_holds_the_numbers(course, sample):
     assert f"{seed:064x}" not in text
 
 
-@pytest.mark.parametrize("stage", ["SaveVerdicts", "GradingExporter"])
-def test_without_one_of_our_stages_nbgrader_gives_no_marks(course, sample, tool, stage):
-    """nbgrader alone would give full marks to a notebook without outputs; ours must fail closed."""
-    hand_in(course, sample, "perfect")
-    config = course.root / "nbgrader_config.py"
-    lines = config.read_text().splitlines(keepends=True)
-    config.write_text("".join(line for line in lines if stage not in line))
-    tool(course.root, "nbgrader", "autograde", SET, check=False)
-    with course.gradebook() as gradebook:
-        assert gradebook.find_submission(SET, "perfect").score == 0
-    marks, by_hand = scores(course, "perfect")
-    assert set(marks.values()) == {None}
-    assert by_hand == set(marks)
-
-
 def test_a_late_submission_has_its_time(course, sample):
     """The time stamp is entered as nbgrader does, and a broken one stops nothing."""
     path = hand_in(course, sample, "perfect", as_name="in-time")
