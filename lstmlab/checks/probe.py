@@ -348,7 +348,13 @@ def _describe(value: Any, budget: _Budget, depth: int) -> dict:
 
 
 def _describe_array(array: np.ndarray) -> dict:
-    """The array itself, or its dtype alone where that cannot be sent (objects, text, float16)."""
+    """The array itself, or its dtype alone where that cannot be sent (objects, text, float16).
+
+    More precision than was asked for is none the worse: it travels as double precision.
+    """
+    if array.dtype in (np.longdouble, np.clongdouble):
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     sendable = array.dtype.kind in "biu" or array.dtype in (np.float32, np.float64, np.complex64, np.complex128)
     return {"array": array} if sendable else {"dtype": _cap(str(array.dtype))}
 

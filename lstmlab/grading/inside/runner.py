@@ -164,6 +164,15 @@ class NotebookShell(InteractiveShell):
     def init_io(self):
         sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
 
+    def enable_matplotlib(self, gui=None):
+        return super().enable_matplotlib("inline")                # whichever was asked for: there is no window here
+
+    def enable_gui(self, gui=None):
+        pass
+
+    def ask_exit(self):
+        """`exit()` ends its cell's line: there is no session to leave."""
+
     def _showtraceback(self, etype, evalue, stb):
         stb = [] if etype is OutOfTime else stb                   # the frame it struck in says nothing
         self.outputs.add({"output_type": "error", "ename": str(etype.__name__)[:200], "evalue": str(evalue)[:2000],
@@ -187,6 +196,7 @@ def start_shell() -> NotebookShell:
 def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
     """Run one cell for at most `seconds` of CPU; return its outputs."""
     shell.outputs = Outputs()
+    shell.init_io()                                               # an earlier cell may have replaced or closed them
 
     def stop(*_):
         raise OutOfTime(f"this cell used more than {seconds:g} s of CPU")
@@ -204,6 +214,8 @@ def run_cell(shell: NotebookShell, source: str, seconds: float) -> dict:
         shell._showtraceback(OutOfTime, error, [])
     except SystemExit:
         pass
+    except Exception as error:                                    # of the shell's own, in what the cell made of it
+        shell._showtraceback(type(error), error, [])
     finally:
         if timed:
             signal.setitimer(signal.ITIMER_PROF, 0)
