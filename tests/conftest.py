@@ -82,3 +82,15 @@ def course(released, tmp_path):
     shutil.copytree(released, root)
     (root / "class").chmod(0o700)
     return open_course(root)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium",
+                                             args=["--no-sandbox", "--disable-background-networking"])
+        yield browser
+        browser.close()

@@ -12,8 +12,11 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 TAGS = ALLOWED_TAGS | {"br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre", "span", "sub", "sup", "del",
                        "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
-ATTRIBUTES = {"a": ["href", "title"], "th": ["align"], "td": ["align"], "abbr": ["title"]}
 PROTOCOLS = {"http", "https", "mailto"}
+# A relative link would open, in the Formgrader, a page that lies beside the notebook, with the instructor's rights.
+ELSEWHERE = ("#", "http://", "https://", "mailto:")
+ATTRIBUTES = {"a": lambda tag, name, value: name == "title" or (name == "href" and value.startswith(ELSEWHERE)),
+              "th": ["align"], "td": ["align"], "abbr": ["title"]}
 _MATH = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$(?!\w)", re.DOTALL)
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
