@@ -28,6 +28,7 @@ c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"
 
 # What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.
 c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.preprocessors = ["lstmlab.grading.names.EscapeNames"]
 c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.feedback.safe_markdown"}
 c.HTMLExporter.extra_template_basedirs = [
     str(Path(lstmlab.__file__).parent / "grading" / "templates"),

@@ -90,14 +90,26 @@ class Course:
         return [read_release(path) for path in paths]
 
     def submissions(self, problem_set: str) -> dict[str, Path]:
-        """Folders of the students who submitted a problem set, by student."""
+        """Folders of the students who submitted a problem set, by student.
+
+        Raises
+        ------
+        CourseError
+            If one of them cannot be graded as it lies there: nobody's is passed over.
+        """
         if not NAME.fullmatch(problem_set):
             raise CourseError(f"{problem_set!r} is no name of a problem set")
         if not self.submitted.is_dir():
             return {}
         folders = {folder.name: folder / problem_set for folder in sorted(self.submitted.iterdir())}
-        return {student: folder for student, folder in folders.items()
-                if NAME.fullmatch(student) and folder.is_dir() and not folder.is_symlink()}
+        folders = {student: folder for student, folder in folders.items() if os.path.lexists(folder)}
+        for student, folder in folders.items():
+            if not NAME.fullmatch(student):
+                raise CourseError(f"{folder} is not named by a student's id; expected up to 128 of the characters "
+                                  "A-Z a-z 0-9 . _ @ -, the first a letter or a digit. Rename or remove it")
+            if folder.is_symlink() or not folder.is_dir():
+                raise CourseError(f"{folder} is a link or a file; expected the folder of a submission")
+        return folders
 
     def secret(self) -> bytes:
         """The run secret: made once, kept in a file that only its owner reads."""

@@ -55,7 +55,7 @@ def row_of(gradebook: Gradebook, assignment, student) -> dict:
         return row
     row["timestamp"] = submission.timestamp
     grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-    if any(grade.auto_score is None and grade.manual_score is None for grade in grades):
+    if not grades or any(grade.auto_score is None and grade.manual_score is None for grade in grades):
         if status == grading.GRADED:
             row |= {"status": grading.LOOK, "reason": "a cell still needs a manual mark"}
         return row

@@ -344,6 +344,8 @@ def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[s
         submission = gradebook.find_submission(assignment, student)
     except MissingEntry:
         return grading.MISSING, "nothing was submitted"
+    if not submission.notebooks:                                   # entered by hand, before the set was released
+        return grading.MISSING, "nothing was submitted"
     found = [find_record(gradebook, assignment, notebook.name, student) for notebook in submission.notebooks]
     if None in found:
         return grading.LOOK, "a notebook has not been graded"

@@ -15,7 +15,7 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.utils import parse_utc
 
 from lstmlab.grading.classrun import grade_class
-from lstmlab.grading.course import open_course
+from lstmlab.grading.course import CourseError, open_course
 from lstmlab.grading.gradebook import find_record, stands, worst_status
 from lstmlab.grading.sandbox import Limits
 
@@ -162,6 +162,21 @@ def test_an_unknown_student_is_said_and_not_made_up(course, sample):
     assert autograde(course, create=False)["success"]
 
 
+@pytest.mark.parametrize("name", ["José", "<img src=x>", "-ada", "linked"])
+def test_a_folder_that_cannot_be_graded_is_said_and_not_passed_over(course, sample, name):
+    """Whoever collects or renames folders learns at once which of them nobody would have graded."""
+    hand_in(course, "ada", made(sample, "blank"))
+    (course.submitted / name).mkdir()
+    if name == "linked":
+        (course.submitted / name / SET).symlink_to(course.submitted / "ada" / SET)
+    else:
+        (course.submitted / name / SET).mkdir()
+    (course.submitted / ".ipynb_checkpoints").mkdir()
+    with pytest.raises(CourseError, match=f"{name}/{SET} is "):
+        list(grade_class(course, SET, limits=LIMITS))
+    assert f"{name}/{SET} is " in autograde(course)["log"]
+
+
 def test_one_grading_run_at_a_time_whichever_command(course, sample):
     """nbgrader's command does not start beside a run of `lstmlab grade`."""
     hand_in(course, "ada", made(sample))
@@ -298,15 +313,20 @@ def test_penalties_extensions_extra_credit_and_manual_marks_go_through_nbgrader(
         gradebook.grant_extension(SET, "extended", days=2)
     assert autograde(course)["success"]
     with course.gradebook() as gradebook:
+        gradebook.add_assignment("ps10-to-come")                   # known before it is released
+        gradebook.update_or_create_submission("ps10-to-come", "extended")
         for student, manual in (("in-time", 2.0), ("late", None)):
             grade = gradebook.find_grade("test_lstm_step", SET, SET, student)
             grade.extra_credit, grade.manual_score = 0.5, manual
         gradebook.db.commit()
     assert autograde(course)["success"]
-    tool(course.root, "nbgrader", "export", "--to", "marks.csv", "--assignment", f"['{SET}']")
+    tool(course.root, "nbgrader", "export", "--to", "marks.csv")
     with open(course.root / "marks.csv") as file:
-        rows = {row["student_id"]: row for row in csv.DictReader(file)}
+        everything = list(csv.DictReader(file))
+    rows = {row["student_id"]: row for row in everything if row["assignment"] == SET}
     assert {s: (row["raw_score"], row["late_submission_penalty"], row["score"]) for s, row in rows.items()} == {
         "in-time": ("9.5", "0.0", "9.5"), "late": ("11.5", "5.75", "5.75"), "extended": ("11.0", "0.0", "11.0"),
         "failed": ("", "", "")}
     assert rows["failed"]["status"] == "failed"
+    assert {(row["score"], row["raw_score"], row["status"]) for row in everything if row["assignment"] != SET} == {
+        ("", "", "missing")}

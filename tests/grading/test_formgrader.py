@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from lstmlab.grading.classrun import grade_class
 from tests.sample_class import ROOT
 
-SET = "ps9-memory"
+SET, OTHER = "ps9-memory", "ps3-lstm-forward"
 TOKEN = {"Authorization": "token of-the-test"}
 ODD_NAME = '<img src=x onerror="document.title=`mine`">'
 MINE = "<script>document.title = 'mine'</script>"
@@ -50,11 +50,13 @@ def answers():
 @pytest.fixture
 def served(course, tmp_path):
     """The course with ada's answers, and the address of a Jupyter server that shows it."""
-    for student in ("ada", ODD_NAME):
-        place = course.submitted / student / SET
-        place.mkdir(parents=True)
-        nbformat.write(answers(), place / f"{SET}.ipynb")
-        (place / "marks.html").write_text(MINE)
+    place = course.submitted / "ada" / SET
+    place.mkdir(parents=True)
+    nbformat.write(answers(), place / f"{SET}.ipynb")
+    (place / "marks.html").write_text(MINE)
+    (course.submitted / ODD_NAME / OTHER).mkdir(parents=True)
+    with course.gradebook() as gradebook:
+        gradebook.add_student("ada", first_name=MINE, last_name=ODD_NAME)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
@@ -115,7 +117,12 @@ def test_a_marker_works_in_the_formgrader_and_loses_nothing(served, browser):
     page.on("request", lambda request: asked.append(request.url))
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     assert "Successfully autograded" in press_autograde(page, address, "ada")
-    assert ODD_NAME in page.locator("#main-table").inner_text()    # as text
+    page.goto(f"{address}/formgrader/manage_submissions/{OTHER}")
+    page.locator("#main-table", has_text=ODD_NAME).wait_for()      # as text
+    assert "needs autograding" in page.locator("#main-table").inner_text()
+    page.goto(f"{address}/formgrader/manage_students")
+    page.locator("#main-table", has_text=MINE).wait_for()
+    assert "mine" not in page.title()
 
     open_submission(page, address)
     shown = page.locator("#notebook-container").first.inner_text()
@@ -123,6 +130,7 @@ def test_a_marker_works_in_the_formgrader_and_loses_nothing(served, browser):
     assert "✗ factor_per_step: wrong" in shown
     assert "1 for the direct path in both memory cells, as formulas" in shown
     assert "for writing anything" not in shown
+    assert f"{ODD_NAME}, {MINE}" in page.locator(".live-notebook").first.text_content()
     links = page.eval_on_selector_all("#notebook-container a[href]", "found => found.map(a => a.getAttribute('href'))")
     assert links == ["https://example.org/", "https://example.org/"]
     assert page.locator("#notebook-container :is(script, img, svg, iframe)").count() == 0
