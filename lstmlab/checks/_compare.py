@@ -88,8 +88,8 @@ def _order(value: np.generic) -> str:
 
 def _shape_note(came: np.ndarray, expected: np.ndarray, words: str, tolerance: float) -> str:
     note = f"shape {came.shape} came; expected {expected.shape}{f' = {words}' if words else ''}"
-    orders = [order for order in itertools.permutations(range(came.ndim))
-              if came.ndim <= 4 and came.transpose(order).shape == expected.shape]
+    candidates = itertools.permutations(range(came.ndim)) if came.ndim <= 4 else ()
+    orders = [order for order in candidates if came.transpose(order).shape == expected.shape]
     if not orders:
         return note
     # where several orders fit the lengths, the values may tell

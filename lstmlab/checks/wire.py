@@ -14,8 +14,10 @@ Examples
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ import numpy as np
 DTYPES = ("|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f4", "<f8", "<c8", "<c16")
 MAX_DEPTH = 32
 MAX_NDIM = 16                   # below every NumPy version's own limit
+MAX_TOKENS = 1 << 21            # texts, commas and brackets of one message: an empty list takes 30 times its two bytes
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{},]', re.DOTALL)      # a text may lack its end
 
 
 class WireError(ValueError):
@@ -55,7 +59,8 @@ def encode(value: Any) -> bytes:
 def decode(data: bytes) -> Any:
     """Read what `encode` wrote; the bytes may come from anyone.
 
-    Memory stays within a small multiple of ``len(data)``: an array is only made from bytes that are there.
+    Memory stays within a small multiple of ``len(data)``: an array is only made from bytes that are there, and the
+    number of values is limited before any is built.
 
     Parameters
     ----------
@@ -71,13 +76,23 @@ def decode(data: bytes) -> Any:
         Whatever is wrong with the bytes.
     """
     try:
+        data = bytes(memoryview(data))
+        if _crowded(data):
+            raise WireError(f"more than {MAX_TOKENS:,} texts, commas and brackets")
         # decoded here: json.loads would also guess at UTF-16 and UTF-32
-        raw = json.loads(bytes(memoryview(data)).decode("utf-8"), object_pairs_hook=_object)
+        raw = json.loads(data.decode("utf-8"), object_pairs_hook=_object)
         return _unpack(raw, 0)
     except WireError:
         raise
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise WireError(f"not a message: {error}") from None
+
+
+def _crowded(data: bytes) -> bool:
+    """Whether there are more tokens than `MAX_TOKENS`; what stands inside a text is none."""
+    if sum(map(data.count, (b'"', b",", b"[", b"]", b"{", b"}"))) <= MAX_TOKENS:      # most messages: no need to look closer
+        return False
+    return next(itertools.islice(_TOKEN.finditer(data), MAX_TOKENS, None), None) is not None
 
 
 def _pack(value: Any, depth: int) -> Any:

@@ -307,7 +307,7 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
         return replace(blank, status="timed out", text=text)
     if "answers" not in reply:
         died = reply.get("died")
-        why = died[:200] if isinstance(died, str) else "the check did not run"
+        why = "".join(filter(str.isprintable, died[:200])) if isinstance(died, str) else "the check did not run"
         text = f"✗ {call.check}: no verdict ({why}).\n  No automatic mark: your instructor will look at it."
         return replace(blank, text=text)
     verdict = check.judge(seed, reply["answers"])

@@ -413,3 +413,10 @@ def test_a_hint_for_each_part_that_has_one():
     text = " ".join(judge_gradient("numerical_gradient", differences(floats, zeros, lambda x: 3.7e-11)).text().split())
     assert "Near 1 the gradient is not as accurate as it could be" in text
     assert "np.spacing(1e7)" in text
+
+
+def test_an_array_of_many_axes_is_judged_at_once():
+    """Sixteen axes have 20 922 789 888 000 orders; none of them is looked at."""
+    found = get("half_life_bias")
+    answers = [{"value": {"type": "ndarray", "array": np.zeros((1,) * 16)}} for _ in found.cases(1)]
+    assert found.judge(1, answers).earned == 0

@@ -143,3 +143,27 @@ def test_a_claimed_size_allocates_nothing(shape):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("item", [b"[]", b'"ab"', b"1", b'{"a":1}', b'""'])
+def test_a_crowd_of_values_is_refused_before_any_is_built(item):
+    """Millions of small values would take the grader gigabytes; the message is refused at the cost of reading it."""
+    data = b"[" + (item + b",") * 3_000_000 + b"0]"
+    tracemalloc.start()
+    with pytest.raises(WireError, match="texts, commas and brackets"):
+        decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * len(data)
+
+
+def test_text_may_hold_any_number_of_brackets():
+    """What a student prints is no crowd of values, whatever is in it."""
+    text = '[{,"\\' * 1_000_000
+    assert decode(encode({"text": text})) == {"text": text}
+
+
+def test_a_text_without_an_end_costs_its_length_alone():
+    """Millions of quotation marks, none of which ends the text, are read once."""
+    with pytest.raises(WireError, match="not a message"):
+        decode(b'"' + b'\\"' * 3_000_000)
