@@ -97,12 +97,12 @@ def release() -> Release:
 
 def seeds(student: str = "mallory") -> dict[str, int]:
     """Seeds of the inputs that a student gets."""
-    return {grade_id: grading.check_seed(SECRET, student, release(), grade_id) for grade_id in release().tests}
+    return grading.draw_seeds(SECRET, student, release()).checks
 
 
 def graded(raw: bytes, student: str = "mallory", limits: Limits | None = None) -> grading.Graded:
     """Grade a submission's bytes; the one place that calls the grader."""
-    return grading.grade(raw, release(), student, SECRET, limits or Limits(seconds=1))
+    return grading.grade(raw, release(), grading.draw_seeds(SECRET, student, release()), limits or Limits(seconds=1))
 
 
 def notebook(functions: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> dict:
