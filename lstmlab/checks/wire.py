@@ -90,7 +90,8 @@ def decode(data: bytes) -> Any:
 
 def _crowded(data: bytes) -> bool:
     """Whether there are more tokens than `MAX_TOKENS`; what stands inside a text is none."""
-    if sum(map(data.count, (b'"', b",", b"[", b"]", b"{", b"}"))) <= MAX_TOKENS:      # most messages: no need to look closer
+    # most messages: no need to look closer
+    if sum(map(data.count, (b'"', b",", b"[", b"]", b"{", b"}"))) <= MAX_TOKENS:
         return False
     return next(itertools.islice(_TOKEN.finditer(data), MAX_TOKENS, None), None) is not None
 

@@ -12,6 +12,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 TAGS = ALLOWED_TAGS | {"br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre", "span", "sub", "sup", "del",
                        "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
+# characters of a cell: some markup takes the renderer time that grows with their square
+MAX_MARKDOWN = 30_000
 PROTOCOLS = {"http", "https", "mailto"}
 # A relative link would open, in the Formgrader, a page that lies beside the notebook, with the instructor's rights.
 ELSEWHERE = ("#", "http://", "https://", "mailto:")
@@ -26,13 +28,16 @@ def safe_markdown(source: str) -> str:
 
     Takes the place of nbconvert's ``markdown2html`` filter, so that the Formgrader's and the feedback's own
     templates use it. No script, handler, style, picture or frame gets through, from whomever it comes; TeX
-    between dollar signs becomes MathML, which browsers show without MathJax.
+    between dollar signs becomes MathML, which browsers show without MathJax. More than `MAX_MARKDOWN`
+    characters are shown as they stand.
 
     Examples
     --------
     >>> safe_markdown("<img src=x onerror=alert(1)> a $x_t$").count("<math"), "onerror" in safe_markdown("<b onerror>")
     (1, False)
     """
+    if len(source) > MAX_MARKDOWN:
+        return f"<pre>{html.escape(source)}</pre>"
     equations: list[str] = []
 
     def keep(match: re.Match) -> str:
@@ -41,9 +46,23 @@ def safe_markdown(source: str) -> str:
 
     pieces = _CODE.split(source.replace("\uf8ff", ""))
     pieces[::2] = [_MATH.sub(keep, piece) for piece in pieces[::2]]
-    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
-    clean = bleach.clean(MarkdownWithMath(renderer).render("".join(pieces)), TAGS, ATTRIBUTES, PROTOCOLS, strip=True)
+    clean = bleach.clean(rendered("".join(pieces)), TAGS, ATTRIBUTES, PROTOCOLS, strip=True)
     return re.sub("\uf8ff([0-9]+)\uf8ff", lambda match: equations[int(match[1])], clean)
+
+
+class WithoutPictures(IPythonRenderer):
+    """Shows what a picture is called in its place: nbconvert's renderer raises where an attachment is missing."""
+
+    def image(self, text, url, title=None):
+        return text
+
+
+def rendered(source: str) -> str:
+    """HTML of Markdown; the source itself where it is too deep for the renderer."""
+    try:
+        return MarkdownWithMath(WithoutPictures(escape=False, exclude_anchor_links=True)).render(source)
+    except RecursionError:
+        return f"<pre>{html.escape(source)}</pre>"
 
 
 def mathml(tex: str, display: str) -> str:

@@ -84,6 +84,8 @@ threading.Thread(target=pipe, daemon=True).start()""",
            "got = os.read(os.open(f'/tmp/{PROCESS}-pipe', os.O_RDONLY | os.O_NONBLOCK), 100)"),
     Letter("System V shared memory", """\
 number = libc.shmget(0x15731573, 4096, 0o1666)
+if number < 0:
+    raise OSError("no shared memory")
 libc.shmat.restype = ctypes.c_void_p
 ctypes.memmove(libc.shmat(number, None, 0), LETTER, len(LETTER))""", """\
 number = libc.shmget(0x15731573, 4096, 0)
@@ -95,18 +97,18 @@ libc.msgsnd(queue, struct.pack("<q", 1) + LETTER, len(LETTER), 0o4000)""", """\
 queue, room = libc.msgget(0x15731574, 0), ctypes.create_string_buffer(100)
 got = room.raw[8:14] if queue >= 0 and libc.msgrcv(queue, room, 50, 0, 0o4000) > 0 else b''"""),
     Letter("a POSIX message queue", """\
-queue = libc.mq_open(b"/lstm-attack-letter", 0o102, 0o666, None)
+queue = libc.mq_open(b"/attack-letter", 0o102, 0o666, None)
 libc.mq_send(queue, LETTER, len(LETTER), 0)""", """\
-queue, room = libc.mq_open(b"/lstm-attack-letter", 0o4000, 0, None), ctypes.create_string_buffer(8192)
+queue, room = libc.mq_open(b"/attack-letter", 0o4000, 0, None), ctypes.create_string_buffer(8192)
 got = room.raw[:6] if queue >= 0 and libc.mq_receive(queue, room, 8192, None) > 0 else b''"""),
     Letter("a key in a keyring", """\
 for keyring in (-2, -3, -4, -5):
-    syscall(248, b"user", b"lstm-attack-letter", LETTER, len(LETTER), keyring)
-    key = syscall(248, b"user", b"lstm-attack-letter", LETTER, len(LETTER), keyring)[0]
+    syscall(248, b"user", b"attack-letter", LETTER, len(LETTER), keyring)
+    key = syscall(248, b"user", b"attack-letter", LETTER, len(LETTER), keyring)[0]
     syscall(250, 5, key, 0x3f3f3f3f)""", """\
 room, got = ctypes.create_string_buffer(100), b""
 for keyring in (-2, -3, -4, -5):
-    key = syscall(250, 10, keyring, b"user", b"lstm-attack-letter", 0)[0]
+    key = syscall(250, 10, keyring, b"user", b"attack-letter", 0)[0]
     if key > 0 and syscall(250, 11, key, room, 100)[0] > 0:
         got = room.raw[:6]"""),
     Letter("the neighbour's process", "pass", """\
@@ -152,7 +154,8 @@ CALL_OUT = """\
 tried = 0
 for family, address, kind in ((socket.AF_INET, ("127.0.0.1", TCP), socket.SOCK_STREAM),
                               (socket.AF_INET, ("127.0.0.1", UDP), socket.SOCK_DGRAM),
-                              (socket.AF_UNIX, UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, ABSTRACT, socket.SOCK_STREAM),
+                              (socket.AF_UNIX, UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, ABSTRACT,
+                                  socket.SOCK_STREAM),
                               (socket.AF_INET, ("0.0.0.0", TCP), socket.SOCK_STREAM),
                               (socket.AF_INET, ("169.254.169.254", 80), socket.SOCK_STREAM),
                               (socket.AF_INET, ("10.0.2.2", TCP), socket.SOCK_STREAM)):
@@ -179,7 +182,8 @@ except OSError as error:
 !timeout 1 bash -c 'echo hello > /dev/tcp/127.0.0.1/{TCP}' && echo SUCC''EEDED
 !timeout 1 bash -c 'echo hello > /dev/udp/127.0.0.1/{UDP}'""" + RAN,)),
     Attack("something is left behind for the next student", ("""\
-for place in ("/tmp", "/dev/shm", "/course", "/course/stage", "/usr/lib", "/var/tmp", "/run", os.path.dirname(CANARY_FILE)):
+for place in ("/tmp", "/dev/shm", "/course", "/course/stage", "/usr/lib", "/var/tmp", "/run",
+    os.path.dirname(CANARY_FILE)):
     try:
         open(f"{place}/{PROCESS}-left", "w").write("left")
         print("written", place)

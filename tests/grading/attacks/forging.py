@@ -3,6 +3,7 @@
 from .harness import Attack
 from .patching import RAN, fake
 
+
 def replies(title, *expressions, full=False, ran="attack ran", keeps=2.0):
     """An attack that replies to the checks after the sigmoid's with these values, one after the other.
 
@@ -141,15 +142,18 @@ return 0"""), ran="lstm_step: ", keeps=2.0),
     replies("a death notice with lone surrogates and escape sequences", "{'died': '\\ud800\\udfff'}",
             "{'died': '\\x1b]0;mine\\x07\\x1b[2J\\x00'}", "{'died': '<script>document.title = 1</script>' * 99}",
             "{'died': ['a', 'b']}", "{'died': {'a': 1}}"),
-    replies("NaN and infinity in every place", *["{'answers': [{'value': {'type': 'tuple', 'items': [{'type': 'ndarray',"
+    replies("NaN and infinity in every place",
+        *["{'answers': [{'value': {'type': 'tuple', 'items': [{'type': 'ndarray',"
             f" 'array': np.full((3, 5), {number})}}] * 3}}}}] * {n}}}" for n, number in
             ((4, "np.nan"), (5, "np.inf"), (6, "-np.inf"), (5, "np.nan"), (4, "np.inf"))]),
-    replies("arrays of sixteen axes", *["{'answers': [{'value': {'type': 'ndarray', 'array': np.zeros((1,) * 16), 'items':"
+    replies("arrays of sixteen axes",
+        *["{'answers': [{'value': {'type': 'ndarray', 'array': np.zeros((1,) * 16), 'items':"
             " [{'type': 'ndarray', 'array': np.zeros((1,) * 16)}] * 3}}] * 5}"] * 5),
-    replies("arrays without entries", *["{'answers': [{'value': {'type': 'ndarray', 'array': np.zeros((0, 10**9)), 'items':"
+    replies("arrays without entries",
+        *["{'answers': [{'value': {'type': 'ndarray', 'array': np.zeros((0, 10**9)), 'items':"
             " [{'type': 'ndarray', 'array': np.zeros((0,) * 3)}] * 3}}] * 5}"] * 5, full=True),
-    replies("arrays of every type of number", *["{'answers': [{'value': {'type': 'ndarray', 'array': np.ones((), '%s'),"
-            " 'items': {'b_f': {'array': np.ones(3, '%s')}}}}] * 5}" % (kind, kind)
+    replies("arrays of every type of number", *["{'answers': [{'value': {'type': 'ndarray', 'array': np.ones((), "
+            f"{kind!r}), 'items': {{'b_f': {{'array': np.ones(3, {kind!r})}}}}}}}}] * 5}}"
             for kind in ("?", "<c16", "|i1", "<u8", "<f4")], full=True),
     replies("lies about what was changed, hostile warnings and keys",
             "{'answers': [{'value': {'type': 'x', 'array': np.zeros(3)}, 'changed': [{'a': []}, 7, 'x'] * 99}] * 4}",
@@ -161,11 +165,13 @@ return 0"""), ran="lstm_step: ", keeps=2.0),
             "b'{\"answers\": ' + b'9' * 5000 + b'}'", "b'{\"answers\": [' + b'1' * 4000 + b']}'",
             "b'{\"answers\": [{\"error\": {\"line\": 1e400}}]}'", "b'{\"answers\": -0.0}'", full=True,
             ran="attack ran|no verdict"),
-    replies("bytes that are no message", "b'\\xff\\xfe\\x00'", "b'{\"answers\": [], \"answers\": [1]}'", "b'[' * 200_000",
+    replies("bytes that are no message", "b'\\xff\\xfe\\x00'", "b'{\"answers\": [], \"answers\": [1]}'",
+        "b'[' * 200_000",
             "b'{\"answers\": {\"__array__\": \"|O8\", \"shape\": [1], \"data\": \"AAAA\"}}'",
             "b'{\"answers\": {\"__array__\": \"<f8\", \"shape\": [-1, 1000000000000], \"data\": \"\"}}'", keeps=0.0,
             ran="no verdict"),
-    replies("messages in other encodings", "'{}'.encode('utf-16')", "'{\"answers\": []}'.encode('utf-32')", "b''", "b'null'",
+    replies("messages in other encodings", "'{}'.encode('utf-16')", "'{\"answers\": []}'.encode('utf-32')", "b''",
+        "b'null'",
             "b'\\xef\\xbb\\xbf{\"answers\": []}'", keeps=0.0, ran="no verdict", full=True),
     replies("a reply of twenty million empty lists",
             "b'{\"answers\":[' + b'[],' * 20_000_000 + b'0]}'", keeps=2.0, ran="attack ran|no verdict"),

@@ -30,8 +30,9 @@ ROOT = Path(__file__).parents[3]
 SET = "ps3-lstm-forward"
 HONEST = 2.0                                                       # points of the sigmoid
 SECRET = secrets.token_bytes(32)
-CANARY = f"canary-{secrets.token_hex(8)}"                          # in the grader's environment and in a file of its own
-PROCESS = "lstm-attack"                                            # name of every process that an attack starts
+# in the grader's environment and in a file of its own
+CANARY = f"canary-{secrets.token_hex(8)}"
+PROCESS = f"attack-{os.getpid()}"                                # name of every process that an attack starts
 PATIENCE = 150                                                     # seconds by the clock for one submission
 REFERENCE = "f * C_prev + i * C_tilde"
 SIGMOID = "def sigmoid(x):\n    return 0.5 * (1.0 + np.tanh(0.5 * x))"
@@ -105,7 +106,8 @@ def graded(raw: bytes, student: str = "mallory", limits: Limits | None = None) -
     return grading.grade(raw, release(), grading.draw_seeds(SECRET, student, release()), limits or Limits(seconds=1))
 
 
-def notebook(functions: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> dict:
+def notebook(functions: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str,
+    ...] = ()) -> dict:
     """Problem set 3 without its pictures, with these answers, and with cells of the student's own around it."""
     made = json.loads((ROOT / "exercises" / SET / f"{SET}.ipynb").read_text())
     answers = {"sigmoid": SIGMOID} | (functions or {})
@@ -171,8 +173,8 @@ class Surroundings:
         self.calls.clear()
         if sorted(os.listdir(self.place)) != ["canary", "socket"] or (self.place / "canary").read_text() != CANARY:
             found.append("a file of the grader's was changed")
-        found += [f"{path} was left outside" for folder in ("/tmp", "/dev/shm", "/dev/mqueue") if os.path.isdir(folder)
-                  for path in Path(folder).glob(f"*{PROCESS}*")]
+        found += [f"{path} was left outside" for folder in ("/tmp", "/dev/shm", "/dev/mqueue", "/var/tmp", "/run")
+                  for name in (PROCESS, "attack-pickled", "attack-reduced") for path in Path(folder).glob(f"*{name}*")]
         return found + survivors()
 
 

@@ -50,7 +50,7 @@ class Asks:
         while True:
             pass
     def __reduce__(self):
-        return os.system, ("touch /tmp/reduced",)
+        return os.system, ("touch /tmp/attack-reduced",)
     __reduce_ex__ = lambda self, protocol: self.__reduce__()
 class Text(str):
     def __str__(self):
@@ -107,8 +107,9 @@ while time.process_time() < begin + 6:
         while time.process_time() < begin + 6:
             pass
     except BaseException:
-        pass""" + RAN, ran="attack ran|used more than"),
-    Attack("a function never ends", functions=fake("lstm_step", "while True:\n    pass"), ran="lstm_step: .*not finish"),
+        pass""" + RAN, ran="attack ran|used more than|left out of grading: timed out"),
+    Attack("a function never ends", functions=fake("lstm_step", "while True:\n    pass"),
+        ran="lstm_step: .*not finish"),
     Attack("a function sleeps for ever", functions=fake("lstm_step", "time.sleep(10**6)"),
            ran="lstm_step: .*not finish|lstm_step: no verdict", full=True),
     cell("a cell sleeps for ever", "time.sleep(10**6)", ran="left out of grading: timed out", full=True),
@@ -128,7 +129,8 @@ def spin():
     while True:
         pass
 for _ in range(20):
-    threading.Thread(target=spin, daemon=True).start()""" + RAN, keeps=0.0, ran="attack ran|left out|no verdict|timed out",
+    threading.Thread(target=spin,
+        daemon=True).start()""" + RAN, keeps=0.0, ran="attack ran|left out|no verdict|timed out",
          full=True),
     cell("forks spin", """\
 for _ in range(6):
@@ -137,7 +139,8 @@ for _ in range(6):
             pass""" + RAN),
     cell("a fork bomb", BOMB, ran=r"attack ran \d{1,3}\n", keeps=0.0),
     Attack("a fork bomb in a check", functions=fake("lstm_step", BOMB + "\nreturn started"), ran="lstm_step: "),
-    cell("a fork bomb of a shell", "!:(){{ :|:& }};: \nprint('attack ran')", keeps=0.0, ran="attack ran|left out|no verdict",
+    cell("a fork bomb of a shell", "!:(){{ :|:& }};: \nprint('attack ran')", keeps=0.0,
+        ran="attack ran|left out|no verdict",
          full=True),
     cell("memory without end in a cell", "kept = []\nwhile True:\n    kept.append(bytearray(2**24))",
          ran="MemoryError|left out of grading|used more than"),
@@ -180,7 +183,8 @@ subprocess.run("yes | head -c 50000000; yes | head -c 50000000 >&2", shell=True)
 from IPython.display import display
 picture = b"\\x89PNG\\r\\n\\x1a\\n" + bytes(10**6)
 for _ in range(100):
-    display({"image/png": picture, "text/plain": "picture"}, raw=True)""" + RAN, ran="attack ran|left out|died|more output",
+    display({"image/png": picture, "text/plain": "picture"},
+        raw=True)""" + RAN, ran="attack ran|left out|died|more output",
          full=True),
     returned("huge arrays", "np.zeros(2**24)", "(np.broadcast_to(0.0, (2**20,) * 2),) * 3", "np.arange(2**20)",
              "np.broadcast_to(np.zeros(1), (2**40,))", "{str(n): n for n in range(10**6)}"),
@@ -191,10 +195,10 @@ for _ in range(100):
     returned("names and keys without end", "Long()", "{'k' * 10**8: 1}", "{Long(): 1}", "Nameless()",
              "{Text('b_f'): 1, None: 2, 'W_f': np.zeros(3)}", setup=CLASSES, full=True),
     returned("NaN, infinity and no number", "(np.nan, np.inf, {})", "(np.full((4, 2, 3), np.nan),) * 3", "float('nan')",
-             "np.full(np.shape(args[0]), np.inf)", "dict(args[0], b_f=np.full(5, np.nan))"),
+             "np.full(np.shape(args[0]), np.inf)", "{key: value * np.nan for key, value in args[0].items()}"),
     returned("arrays of odd types", "(np.array(['x']), np.array(None), {})", "(np.zeros(3, 'M8[s]'),) * 3",
              "np.array(3, dtype=object)", "np.ma.masked_array(args[0], True)",
-             "dict(args[0], b_f=np.zeros(3, [('a', int)]))"),
+             "{key: np.zeros(3, [('a', int)]) for key in args[0]}"),
     returned("things that are no arrays", "open", "(x for x in [1, 2, 3])", "type", "sys.modules", "get_ipython()"),
     Attack("exceptions with a hostile text", (f"{ERRORS}{RAN}",), functions={
         name: f"{name} = lambda *args: throw({error})" for name, error in
@@ -206,7 +210,8 @@ for _ in range(100):
     cell("exceptions with a hostile text in cells", f"{ERRORS}print('attack ran')\nthrow(Raises())"),
     cell("an exception renders itself", f"{ERRORS}print('attack ran')\nthrow(Renders())", full=True),
     cell("a cell ends the process", "os._exit(0)", ran="left out of grading"),
-    cell("a cell kills the process", "os.kill(os.getpid(), signal.SIGKILL)", ran="left out of grading", full=True),
+    cell("a cell kills the process", "os.kill(os.getpid(), signal.SIGKILL)\nprint('attack ran')",
+         ran="left out of grading|attack ran", full=True),
     cell("a cell kills everything it can", "os.kill(-1, signal.SIGKILL)\nprint('attack ran')",
          ran="left out of grading|attack ran"),
     cell("a cell crashes the interpreter", "ctypes.string_at(0)", ran="left out of grading"),
@@ -266,7 +271,8 @@ for name in list(sys.modules):
     if name not in ("sys", "builtins"):
         del sys.modules[name]
 del sys.path[:]""", keeps=0.0),
-    cell("builtins are thrown away", "import builtins\nprint('attack ran')\nvars(builtins).clear()", keeps=0.0, full=True,
+    cell("builtins are thrown away", "import builtins\nprint('attack ran')\nvars(builtins).clear()", keeps=0.0,
+        full=True,
          ran="attack ran|left out"),
     cell("streams and hooks are broken", """\
 print("attack ran")
@@ -292,7 +298,7 @@ atexit.register(time.sleep, 600)
 gc.set_threshold(1)
 gc.callbacks.append(lambda phase, info: None)""" + RAN),
     cell("a shell runs on in the background", """\
-!(setsid nohup sleep 600 &) ; (trap '' TERM INT HUP; exec -a lstm-attack sleep 600) & disown
+!(setsid nohup sleep 600 &) ; (trap '' TERM INT HUP; sleep 601) & disown
 get_ipython().system_raw("sleep 600 &")""" + RAN, full=True, ran="attack ran|left out"),
     cell("input is asked for", "print('attack ran')\ninput('password?')"),
 )

@@ -6,7 +6,8 @@ from .patching import RAN, fake
 SEARCH_DISK = """\
 needles = [bytes(reversed(word)) for word in (b"-yranac", b"edlit_C * i + verp_C * f", b"NOITULOS NIGEB")]
 seen, found = 0, []
-for top in ("/course", "/tmp", "/root", "/home", "/etc", "/mnt", "/opt", "/srv", "/var", "/run", "/work", "/proc/1/root",
+for top in ("/course", "/tmp", "/root", "/home", "/etc", "/mnt", "/opt", "/srv", "/var", "/run", "/work",
+    "/proc/1/root",
             "/proc/1/cwd", "/usr/local", "/dev/shm", os.path.dirname(CANARY_FILE)):
     for folder, folders, names in os.walk(top):
         if folder.count("/") > 9 or "/proc/1/root/proc" in folder or "/proc/1/root/usr" in folder:
@@ -145,7 +146,8 @@ return 0 * n"""), last=("print('attack ran' if os.path.exists('/tmp/called') els
     Attack("the references are imported", ("""\
 import importlib, importlib.util
 for name in ("lstmlab.cells", "lstmlab.cells.lstm", "lstmlab.checks.ps3_lstm_forward", "lstmlab.checks._check",
-             "lstmlab.convert", "lstmlab.torch", "lstmlab.gradcheck", "lstmlab.grading", "lstmlab.grading.grade", "torch",
+             "lstmlab.convert", "lstmlab.torch", "lstmlab.gradcheck", "lstmlab.grading", "lstmlab.grading.grade",
+             "torch",
              "nbgrader", "pytest"):
     try:
         importlib.import_module(name)
@@ -176,7 +178,8 @@ return found"""), ran="parameter_count: "),
     Attack("a gradebook is opened", ("""\
 import sqlite3
 tried = 0
-for place in ("gradebook.db", "class/gradebook.db", "../gradebook.db", "/course/class/gradebook.db", "/work/gradebook.db",
+for place in ("gradebook.db", "class/gradebook.db", "../gradebook.db", "/course/class/gradebook.db",
+    "/work/gradebook.db",
               os.path.dirname(CANARY_FILE) + "/gradebook.db"):
     for mode in ("ro", "rw"):
         try:
@@ -208,7 +211,8 @@ class Trap:
         if "expected" in frame.f_locals or "seed" in frame.f_locals and "cases" in frame.f_locals:
             open("/tmp/expected", "w").write(repr(frame.f_locals))
         return object.__getattribute__(self, name)
-sys.setprofile(lambda frame, event, arg: "expected" in frame.f_locals and open("/tmp/expected", "a").write("x") and None)
+sys.setprofile(lambda frame, event, arg: "expected" in frame.f_locals and open("/tmp/expected",
+    "a").write("x") and None)
 gc.callbacks.append(lambda phase, info: None)""" + RAN,), functions=fake("lstm_step", "return Trap()"),
            last=("print('SUCC' + 'EEDED' if os.path.exists('/tmp/expected') else 'nothing')",), keeps=0.0, full=True),
 )

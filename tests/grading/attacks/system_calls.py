@@ -58,7 +58,8 @@ ATTACKS = (
     python("a user namespace by clone", "call(56, 0x10000000 | 17, 0, 0, 0, 0) or os._exit(0)"),
     python("a user namespace by clone3",
            "call(435, struct.pack('<8Q', 0x10000000, 0, 0, 0, 17, 0, 0, 0), 64) or os._exit(0)"),
-    *[python(f"the first process's {name} namespace by setns", f"call(308, os.open('/proc/1/ns/{name}', os.O_RDONLY), 0)")
+    *[python(f"the first process's {name} namespace by setns",
+        f"call(308, os.open('/proc/1/ns/{name}', os.O_RDONLY), 0)")
       for name in ("user", "mnt", "net", "ipc")],
     call("a tmpfs mounted over the scratch folder", "165", "b'none'", "b'/tmp/home'", "b'tmpfs'", "0", "None"),
     call("the system mounted writable", "165", "None", "b'/usr'", "None", "0x1020", "None"),
@@ -72,13 +73,14 @@ ATTACKS = (
     call("ptrace seizes the parent", "101", "0x4206", "os.getppid()", "0", "0"),
     call("ptrace by the parent's leave", "101", "0", "0", "0", "0"),
     *[python(f"memory of {whose} by process_vm_{how}", "target = ctypes.create_string_buffer(16)",
-             "vector = struct.pack('<2Q', ctypes.addressof(target), 16)", f"call({number}, {pid}, vector, 1, vector, 1, 0)")
+             "vector = struct.pack('<2Q', ctypes.addressof(target), 16)",
+             f"call({number}, {pid}, vector, 1, vector, 1, 0)")
       for how, number in (("readv", 310), ("writev", 311))
       for whose, pid in (("the parent", "os.getppid()"), ("the process itself", "os.getpid()"))],
     call("keyctl asks for the session keyring", "250", "0", "-3", "1"),
-    call("add_key leaves a key in the session keyring", "248", "b'user'", "b'lstm-attack'", "b'letter'", "6", "-3"),
-    call("request_key finds a key", "249", "b'user'", "b'lstm-attack'", "None", "0"),
-    call("memfd_create makes memory that no limit counts", "319", "b'lstm-attack'", "0"),
+    call("add_key leaves a key in the session keyring", "248", "b'user'", "b'attack'", "b'letter'", "6", "-3"),
+    call("request_key finds a key", "249", "b'user'", "b'attack'", "None", "0"),
+    call("memfd_create makes memory that no limit counts", "319", "b'attack'", "0"),
     call("memfd_secret", "447", "0"),
     call("bpf makes a map", "321", "0", "buffer(128, 2, 4, 8, 1)", "72"),
     call("io_uring is set up", "425", "4", "ctypes.create_string_buffer(120)"),
@@ -91,7 +93,8 @@ ATTACKS = (
     python("open_by_handle_at opens what no path leads to", "memory, mount = buffer(200, 128, 0), ctypes.c_int()",
            "call(303, -100, b'/usr', memory, ctypes.byref(mount), 0)", "call(304, os.open('/usr', 0), memory, 0)"),
     python("the grader is sent a signal", "os.kill(GRADER, 0)"),
-    python("processes that are not of this notebook are seen", "own = {'python', 'python3', 'python3.11', 'bwrap', PROCESS}",
+    python("processes that are not of this notebook are seen",
+        "own = {'python', 'python3', 'python3.11', 'bwrap', PROCESS}",
            "names = {open(f'/proc/{pid}/comm').read().strip() for pid in os.listdir('/proc') if pid.isdigit()}",
            "if names <= own or len(names) < 5:", "    raise OSError(f'only {sorted(names)}')"),
     python("characters are pushed into a terminal by TIOCSTI", "import fcntl, termios",
@@ -104,7 +107,8 @@ ATTACKS = (
     python("/sys is read", "open('/sys/kernel/notes', 'rb').read(10)"),
     python("a file of the grader's through the first process's root", "open('/proc/1/root' + CANARY_FILE).read()"),
     python("a file of the grader's through the grader's number", "open(f'/proc/{GRADER}/root' + CANARY_FILE).read()"),
-    python("a file of the grader's through the first process's folder", "os.chdir('/proc/1/cwd')", "os.chdir('../../../..')",
+    python("a file of the grader's through the first process's folder", "os.chdir('/proc/1/cwd')",
+        "os.chdir('../../../..')",
            "open(CANARY_FILE.lstrip('/')).read()"),
     python("memory of the first process is written", "memory = open('/proc/1/mem', 'r+b', 0)",
            "line = next(l for l in open('/proc/1/maps') if ' rw-p ' in l)", "memory.seek(int(line.split('-')[0], 16))",

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
-from . import colluding, forging, patching, resources, stealing, system_calls
-from .harness import Outcome, expected_numbers, release, run, run_together, seeds
+from lstmlab.grading.sandbox import Limits
+
+from . import colluding, forging, patching, resources, stealing, surgery, system_calls
+from .harness import Outcome, attempt, expected_numbers, release, run, run_together, seeds
 
 GROUPS = {"patching": patching.ATTACKS, "stealing": stealing.ATTACKS, "forging": forging.ATTACKS,
           "colluding": colluding.ATTACKS, "resources": resources.ATTACKS, "system calls": system_calls.ATTACKS}
@@ -25,9 +27,9 @@ def outcome_of(attack) -> Outcome:
 
 
 def names():
-    """Every attack as a parameter; those that take long only in the full tests."""
-    return [pytest.param(*key, marks=[pytest.mark.full] * attack.full, id="-".join(key))
-            for key, attack in ATTACKS.items()]
+    """Every attack as a parameter; by default those that share a notebook, and a third of the others that are quick."""
+    return [pytest.param(*key, marks=[pytest.mark.full] * bool(attack.full or (n % 3 and not attack.together)),
+                         id="-".join(key)) for n, (key, attack) in enumerate(ATTACKS.items())]
 
 
 @pytest.mark.parametrize(("group", "title"), names())
@@ -41,3 +43,51 @@ def test_an_attack_gains_nothing(group, title):
     assert outcome.graded.earned >= attack.keeps
     assert outcome.graded.status in STATUSES
     assert re.search(attack.ran, outcome.shown), outcome.shown[-3000:]
+
+
+@functools.cache
+def cut(title):
+    """The outcome of a notebook that was cut up."""
+    found, = (c for c in surgery.CUTS if c.title == title)
+    return attempt(found.raw(), Limits(seconds=2))
+
+
+@pytest.mark.parametrize("found", [pytest.param(c, marks=[pytest.mark.full] * bool(c.full or n % 2), id=c.title)
+                                   for n, c in enumerate(surgery.CUTS)])
+def test_surgery_gains_nothing(found):
+    """What was cut up is put together again or fails with its reason; nothing is guessed."""
+    outcome = cut(found.title)
+    assert outcome.crash == ""
+    assert (outcome.gained, outcome.escapes) == (0, [])
+    assert (outcome.graded.status, outcome.graded.earned) == (found.status, found.keeps), outcome.shown[-2000:]
+    assert re.search(found.shows, outcome.shown, re.DOTALL), outcome.shown[-2000:]
+
+
+@pytest.mark.parametrize("group", [*GROUPS, "surgery"])
+@pytest.mark.full
+def test_what_all_attacks_of_a_group_gained(group, record_property):
+    """The counts for the record."""
+    outcomes = ([cut(found.title) for found in surgery.CUTS] if group == "surgery" else
+                [outcome_of(attack) for attack in GROUPS[group]])
+    record_property("attacks", len(outcomes))
+    record_property("points gained", sum(outcome.gained for outcome in outcomes))
+    record_property("escapes", sum(len(outcome.escapes) for outcome in outcomes))
+    record_property("crashes", sum(bool(outcome.crash) for outcome in outcomes))
+    assert not any(outcome.gained or outcome.escapes or outcome.crash for outcome in outcomes)
+
+
+def test_no_expected_value_stands_in_a_verdict():
+    """What a wrong answer is told holds no number that the right one has, beyond its order of magnitude."""
+    attack = ATTACKS["stealing", "an expected value is read from the verdict"]
+    outcome = run(attack)
+    told = {float(word) for word in re.findall(r"[-+]?\d+\.\d{2,}(?:e[-+]?\d+)?", outcome.shown)}
+    for check in ("lstm_step", "lstm_forward", "half_life_bias"):
+        expected = expected_numbers(check, f"test_{check}")
+        assert len(expected) > 10
+        assert not any(abs(number - value) <= 0.01 * abs(value) for number in told for value in expected if value)
+
+
+def test_seeds_of_another_student_are_others():
+    """What one student learns of the inputs is of no use to the next."""
+    assert not set(seeds().values()) & set(seeds("neighbour").values())
+    assert len(seeds()) == len(release().tests)
