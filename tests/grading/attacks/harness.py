@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lstmlab import checks
 from lstmlab.grading import grade as grading
 from lstmlab.grading.release import Release, read_release
 from lstmlab.grading.sandbox import Limits
@@ -321,10 +320,3 @@ def run_together(attacks: list[Attack]) -> dict[str, Outcome]:
         escapes = outside + ["it says that it succeeded"] * ("SUCCEEDED" in text)
         parted[attack.title] = Outcome(whole.gained, escapes, whole.crash, text, whole.graded, whole.took)
     return parted
-
-
-def expected_numbers(check: str, grade_id: str) -> list[float]:
-    """What a check compares with, for this student's inputs."""
-    found = checks.get(check)
-    return [float(number) for case in found.cases(seeds()[grade_id])
-            for array in found.run(found.reference, case.args).values() for number in array.ravel()]

@@ -8,7 +8,7 @@ import pytest
 from lstmlab.grading.sandbox import Limits
 
 from . import colluding, forging, patching, resources, stealing, surgery, system_calls
-from .harness import Outcome, attempt, expected_numbers, release, run, run_together, seeds
+from .harness import Outcome, attempt, release, run, run_together, seeds
 
 GROUPS = {"patching": patching.ATTACKS, "stealing": stealing.ATTACKS, "forging": forging.ATTACKS,
           "colluding": colluding.ATTACKS, "resources": resources.ATTACKS, "system calls": system_calls.ATTACKS}
@@ -77,14 +77,11 @@ def test_what_all_attacks_of_a_group_gained(group, record_property):
 
 
 def test_no_expected_value_stands_in_a_verdict():
-    """What a wrong answer is told holds no number that the right one has, beyond its order of magnitude."""
-    attack = ATTACKS["stealing", "an expected value is read from the verdict"]
-    outcome = run(attack)
-    told = {float(word) for word in re.findall(r"[-+]?\d+\.\d{2,}(?:e[-+]?\d+)?", outcome.shown)}
-    for check in ("lstm_step", "lstm_forward", "half_life_bias"):
-        expected = expected_numbers(check, f"test_{check}")
-        assert len(expected) > 10
-        assert not any(abs(number - value) <= 0.01 * abs(value) for number in told for value in expected if value)
+    """What a wrong answer is told of an expected number is its order of magnitude."""
+    outcome = run(ATTACKS["stealing", "an expected value is read from the verdict"])
+    told = [" ".join(words.split()) for words in re.findall(r"came,(.*?)expected", outcome.shown, re.DOTALL)]
+    assert told
+    assert all(re.fullmatch(r"the order of (10*|0\.0*1|1e[-+]\d+)|0|-?inf|nan", words) for words in told), told
 
 
 def test_seeds_of_another_student_are_others():
