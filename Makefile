@@ -36,7 +36,7 @@ release: class/.released
 grade: .make/venv .make/system .make/book class/.released
 	@test -d class/submitted || $(BIN)/python tests/sample_class.py class/submitted
 	$(BIN)/lstmlab grade ps3-lstm-forward --seconds 5
-	@$(BIN)/nbgrader generate_feedback ps3-lstm-forward >.make/feedback.log 2>&1 || { cat .make/feedback.log; exit 1; }
+	$(BIN)/lstmlab feedback ps3-lstm-forward
 
 .make/venv: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and f"Python {v[0]}.{v[1]} is too old; install Python 3.11 or newer and run: make PYTHON=/path/to/python3.11")'

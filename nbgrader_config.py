@@ -26,10 +26,16 @@ c.Autograde.autograde_preprocessors = []
 c.AssignLatePenalties.plugin_class = "lstmlab.grading.dates.LatePolicy"
 c.ExportApp.plugin_class = "lstmlab.grading.export.StatusCsvExportPlugin"
 
+# Feedback is our own page; nbgrader copies nothing that students handed in beside their notebooks into its folder.
+c.GenerateFeedback.exporter_class = "lstmlab.grading.feedback.FeedbackExporter"
+c.GenerateFeedback.permissions = 600
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback",
+                            "*.htm*", "*.xht*", "*.svg*", "*.xml"]
+
 # What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.preprocessors = ["lstmlab.grading.names.EscapeNames"]
-c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.feedback.safe_markdown"}
+c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.markdown.safe_markdown"}
 c.HTMLExporter.extra_template_basedirs = [
     str(Path(lstmlab.__file__).parent / "grading" / "templates"),
     str(Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"),

@@ -138,6 +138,28 @@ def grade(problem_set, students, force, workers, scheduler, ca, cert, tls_key, d
     show(console, problem_set, [outcomes[key] for key in sorted(outcomes)])
 
 
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", metavar="ID", multiple=True, help="This student's page only; can be repeated.")
+@click.option("--force", is_flag=True, help="Write again what has not changed.")
+def feedback(problem_set, students, force):
+    """Write a page of feedback for everyone who was graded for PROBLEM_SET."""
+    os.umask(0o077)
+    with instructors("feedback"):
+        from lstmlab.grading.course import CourseError, open_course
+        from lstmlab.grading.feedback import write_feedback
+        from lstmlab.grading.release import ReleaseError
+
+    try:
+        course = open_course(Path.cwd())
+        pages = list(write_feedback(course, problem_set, students, force))
+    except (CourseError, ReleaseError) as error:
+        raise click.ClickException(str(error)) from None
+    folder = course.directories.feedback_directory
+    click.echo(f"{len(pages)} page{'s' * (len(pages) != 1)} in {folder}/STUDENT/{problem_set}/, "
+               f"{sum(page.written for page in pages)} of them new or changed")
+
+
 def show(console, problem_set: str, outcomes: list) -> None:
     """Print the table of marks."""
     from rich.table import Table

@@ -8,14 +8,14 @@ import hmac
 import importlib.metadata
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
 import lstmlab
 from lstmlab import checks
-from lstmlab.checks import wire
+from lstmlab.checks import Verdict, wire
 
 from .outputs import clean_outputs, message
 from .release import Release, TestCall
@@ -57,6 +57,8 @@ class Mark:
         What the function returned, encoded: enough to judge again without running code.
     requests_hash : str
         Hash of what was asked; judged again, the answers must still be answers to this.
+    verdict : dict
+        What `text` says, in its pieces, for a page to lay out; empty where no verdict was formed.
     """
 
     grade_id: str
@@ -70,6 +72,7 @@ class Mark:
     seed: int = 0
     answers: bytes | None = None
     requests_hash: str = ""
+    verdict: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -316,7 +319,14 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
         status = "not written"
     parts = tuple((part.name, float(part.points), float(part.earned)) for part in verdict.parts)
     return replace(blank, earned=float(verdict.earned), status=status, text=verdict.text(),
-                   mistakes=tuple(verdict.mistakes), parts=parts, answers=wire.encode(reply["answers"]))
+                   mistakes=tuple(verdict.mistakes), parts=parts, answers=wire.encode(reply["answers"]),
+                   verdict=pieces(verdict))
+
+
+def pieces(verdict: Verdict) -> dict:
+    """A verdict's words as plain data: headline, findings, a note by part, remarks and footnote."""
+    return {"headline": verdict.headline, "findings": verdict.findings, "remarks": verdict.remarks,
+            "notes": {part.name: part.note for part in verdict.parts if part.note}, "footnote": verdict.footnote}
 
 
 def summary(marks) -> tuple[str, str]:

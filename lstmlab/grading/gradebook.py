@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from nbgrader import api
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import grade as grading
@@ -18,7 +19,7 @@ from . import guard
 from .grade import Graded, Mark
 from .release import Release
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _tables = sa.MetaData()
 
@@ -56,6 +57,7 @@ _mark = sa.Table(
     sa.Column("seed", sa.String(64), nullable=False),              # hexadecimal
     sa.Column("answers", sa.LargeBinary),                          # wire format, zlib
     sa.Column("requests_hash", sa.String(64)),                     # of what was asked; null: nothing was, or version 1
+    sa.Column("verdict", sa.Text, nullable=False),                 # JSON object: the text in its pieces
 )
 
 identities = sa.Table(                                             # what other systems call a student
@@ -82,6 +84,7 @@ _UPGRADES = {                                                      # statements 
     1: ("ALTER TABLE lstmlab_submission ADD COLUMN seconds FLOAT",
         "ALTER TABLE lstmlab_submission ADD COLUMN versions TEXT DEFAULT '{}' NOT NULL",
         "ALTER TABLE lstmlab_mark ADD COLUMN requests_hash VARCHAR(64)"),
+    2: ("ALTER TABLE lstmlab_mark ADD COLUMN verdict TEXT DEFAULT '{}' NOT NULL",),
 }
 
 
@@ -290,7 +293,8 @@ def _columns(mark: Mark) -> dict:
     return {"grade_id": mark.grade_id, "check": mark.check, "status": mark.status, "points": mark.points,
             "earned": mark.earned, "parts": json.dumps(mark.parts), "mistakes": json.dumps(mark.mistakes),
             "text": storable(mark.text), "seed": f"{mark.seed:064x}",
-            "answers": mark.answers and zlib.compress(mark.answers), "requests_hash": mark.requests_hash or None}
+            "answers": mark.answers and zlib.compress(mark.answers), "requests_hash": mark.requests_hash or None,
+            "verdict": json.dumps(mark.verdict)}
 
 
 def find_marks(gradebook: Gradebook, assignment: str, notebook: str, student: str) -> tuple[Mark, ...]:
@@ -298,7 +302,8 @@ def find_marks(gradebook: Gradebook, assignment: str, notebook: str, student: st
     rows = gradebook.db.execute(_mark.select().where(_whose(_mark, assignment, notebook, student))).all()
     return tuple(Mark(row.grade_id, row.check, row.points, row.earned, row.status, row.text,
                       tuple(json.loads(row.mistakes)), tuple(map(tuple, json.loads(row.parts))), int(row.seed, 16),
-                      row.answers and zlib.decompress(row.answers), row.requests_hash or "") for row in rows)
+                      row.answers and zlib.decompress(row.answers), row.requests_hash or "", json.loads(row.verdict))
+                 for row in rows)
 
 
 def find_identities(gradebook: Gradebook) -> dict[str, dict[str, str]]:
@@ -336,6 +341,67 @@ def stands(gradebook: Gradebook, assignment: str, notebook: str, student: str) -
     except MissingEntry:
         return False
     return recorded.items() <= {grade.name: grade.auto_score for grade in grades}.items()
+def submissions_of(gradebook: Gradebook, assignment: str) -> list[sa.Row]:
+    """What is on record of a problem set: the rows of our table, by student and notebook."""
+    return gradebook.db.execute(_submission.select().where(_submission.c.assignment == assignment)
+                                .order_by(_submission.c.student, _submission.c.notebook)).all()
+
+
+def marks_of(gradebook: Gradebook, assignment: str, student: str | None = None) -> Iterator[tuple[str, str, Mark]]:
+    """The marks of a problem set as (student, notebook, mark), without seeds and answers: they are for no page."""
+    columns = [column for column in _mark.c if column.name not in ("seed", "answers")]
+    query = sa.select(*columns).where(_mark.c.assignment == assignment)
+    for row in gradebook.db.execute(query if student is None else query.where(_mark.c.student == student)):
+        yield row.student, row.notebook, Mark(
+            row.grade_id, row.check, row.points, row.earned, row.status, row.text, tuple(json.loads(row.mistakes)),
+            tuple(map(tuple, json.loads(row.parts))), verdict=json.loads(row.verdict))
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell's score in nbgrader's gradebook: the automatic one, and what a human made of it.
+
+    Attributes
+    ----------
+    cell : str
+        The grade_id.
+    points : float
+        What the cell is worth.
+    auto, manual, extra : float or None
+        Automatic score, manual score, extra credit.
+    """
+
+    cell: str
+    points: float
+    auto: float | None
+    manual: float | None
+    extra: float | None
+
+    @property
+    def earned(self) -> float | None:
+        """Points earned; None where the cell has no mark yet."""
+        base = self.auto if self.manual is None else self.manual
+        return None if base is None else base + (self.extra or 0.0)
+
+
+def scores_of(gradebook: Gradebook, assignment: str,
+              student: str | None = None) -> dict[tuple[str, str], list[Score]]:
+    """nbgrader's scores of a problem set by (student, notebook)."""
+    query = (sa.select(api.SubmittedAssignment.student_id, api.Notebook.name, api.BaseCell.name, api.Grade.max_score,
+                       api.Grade.auto_score, api.Grade.manual_score, api.Grade.extra_credit)
+             .select_from(api.Grade)
+             .join(api.SubmittedNotebook, api.Grade.notebook_id == api.SubmittedNotebook.id)
+             .join(api.Notebook, api.SubmittedNotebook.notebook_id == api.Notebook.id)
+             .join(api.SubmittedAssignment, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
+             .join(api.Assignment, api.SubmittedAssignment.assignment_id == api.Assignment.id)
+             .join(api.BaseCell, api.Grade.cell_id == api.BaseCell.id)
+             .where(api.Assignment.name == assignment))
+    if student is not None:
+        query = query.where(api.SubmittedAssignment.student_id == student)
+    found: dict[tuple[str, str], list[Score]] = {}
+    for name, notebook, *score in gradebook.db.execute(query):
+        found.setdefault((name, notebook), []).append(Score(*score))
+    return found
 
 
 def worst_status(gradebook: Gradebook, assignment: str, student: str) -> tuple[str, str]:

@@ -28,8 +28,9 @@ def execute(url, *statements):
 
 
 def as_version_1(url):
-    """Take back what version 2 added, and enter a submission as version 1 did."""
-    execute(url, "ALTER TABLE lstmlab_submission DROP COLUMN seconds",
+    """Take back what later versions added, and enter a submission as version 1 did."""
+    execute(url, "ALTER TABLE lstmlab_mark DROP COLUMN verdict",
+            "ALTER TABLE lstmlab_submission DROP COLUMN seconds",
             "ALTER TABLE lstmlab_submission DROP COLUMN versions",
             "ALTER TABLE lstmlab_mark DROP COLUMN requests_hash", "UPDATE lstmlab_schema SET version = 1",
             "INSERT INTO lstmlab_submission VALUES ('ps3', 'ps3', 'ada', 'graded', '', '[]', 'a', 'b', 'c', "
@@ -64,5 +65,5 @@ def test_an_upgrade_that_breaks_off_changes_nothing(address, monkeypatch):
 def test_a_newer_version_is_refused(address):
     """An older lstmlab does not touch what it does not know, and says which versions it does."""
     execute(address, "UPDATE lstmlab_schema SET version = 99")
-    with pytest.raises(GradebookError, match=r"version 99.*newer lstmlab.*up to 2"):
+    with pytest.raises(GradebookError, match=rf"version 99.*newer lstmlab.*up to {tables.SCHEMA_VERSION}"):
         open_gradebook(address, "lstmlab")
