@@ -160,6 +160,25 @@ def feedback(problem_set, students, force):
                f"{sum(page.written for page in pages)} of them new or changed")
 
 
+@main.command()
+@click.argument("problem_set")
+@click.option("--names", is_flag=True, help="Show students' ids; without it they have pseudonyms, with a key beside.")
+def report(problem_set, names):
+    """Write a report on what the class made of PROBLEM_SET: one page, and its tables as CSV files."""
+    os.umask(0o077)
+    with instructors("report"):
+        from lstmlab.grading.course import CourseError, open_course
+        from lstmlab.grading.release import ReleaseError
+        from lstmlab.grading.report import write_report
+
+    try:
+        page, *tables = write_report(open_course(Path.cwd()), problem_set, names)
+    except (CourseError, ReleaseError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{page.relative_to(Path.cwd())}   (open it in a browser)")
+    click.echo(f"beside it: {', '.join(table.name for table in tables)}")
+
+
 def show(console, problem_set: str, outcomes: list) -> None:
     """Print the table of marks."""
     from rich.table import Table

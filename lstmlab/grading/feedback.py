@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import hmac
 import json
@@ -291,6 +292,7 @@ def output_view(output: nbformat.NotebookNode) -> dict:
             "lines": text.count("\n") + 1 if text.count("\n") >= LONG else 0}
 
 
+@functools.lru_cache(256)                                          # most cells are the release's, for everyone
 def markdown(source: str) -> Markup:
     """Markdown of anybody's as HTML; as plain text where it is so long or so odd that it could hold a page up.
 

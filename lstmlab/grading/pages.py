@@ -56,6 +56,7 @@ def stylesheet() -> str:
             f"@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n")
 
 
+@functools.lru_cache(256)                                          # most cells are the release's, for everyone
 def code(source: str) -> Markup:
     """Python source with its syntax marked by classes; too long a source is cut, and says so."""
     shown = visible(source[:MAX_SHOWN])

@@ -193,6 +193,24 @@ def _comments(source: str) -> Iterator[Statement]:
         return
 
 
+def without_comments(source: str) -> str:
+    """Code line by line, but without its comments and docstrings, in which people name themselves."""
+    lines = source.split("\n")
+    try:
+        texts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)
+                 and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)]
+        comments = [token for token in tokenize.generate_tokens(StringIO(source).readline)
+                    if token.type == tokenize.COMMENT]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return source
+    for token in comments:
+        row, column = token.start
+        lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node in texts:
+        lines[node.lineno - 1:node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(lines)
+
+
 def _sentences(text: str) -> list[Statement]:
     """Sentences of a written answer, of six words or more."""
     found = []

@@ -82,15 +82,16 @@ def test_a_script_does_not_reach_the_executed_notebook(graded):
     assert "application/javascript" not in notebook
 
 
-def test_feedback_is_self_contained_and_inert(graded, tool):
-    """`nbgrader generate_feedback` makes pages that load nothing and run nothing."""
+def test_feedback_and_the_report_are_written_from_what_was_graded(graded, tool):
+    """`lstmlab feedback` and `lstmlab report` say what they wrote; the pages hold the diagnosis."""
     course, _ = graded
-    tool(course.root, "nbgrader", "generate_feedback", SET)
-    page = (course.root / "class" / "feedback" / "script-in-output" / SET / f"{SET}.html").read_text()
-    assert "<script" not in page
-    assert "src=\"http" not in page
-    assert "<math" in page
-    assert "✓ lstm_step" in page
+    assert "12 pages" in tool(course.root, "lstmlab", "feedback", SET)
+    page = (course.root / "class" / "feedback" / "gates-swapped" / SET / f"{SET}.html").read_text()
+    assert "Most likely: f and i swapped in the cell state." in page
+    assert f"class/reports/{SET}.html" in tool(course.root, "lstmlab", "report", SET)
+    report = (course.root / "class" / "reports" / f"{SET}.html").read_text()
+    assert "<strong>f and i swapped in the cell state</strong> in <code>lstm_step</code>" in report
+    assert "2 of 9" in report
 
 
 def test_an_export_has_no_number_where_there_is_no_verdict(graded, tool):
