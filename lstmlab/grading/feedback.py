@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import hashlib
@@ -28,6 +29,9 @@ from .release import Release
 from .submission import Unreadable, grade_id_of, read_once
 
 MAX_PAGE = 24 * 2**20              # bytes of HTML that a student's cells may make
+MAX_MARKDOWN = 20_000              # characters of a Markdown cell that are typeset
+MAX_EQUATIONS = 300                # of a Markdown cell
+MAX_TYPESET = 200_000              # characters of all Markdown cells of a page
 MAX_SECRET = 4096                  # bytes of nbgrader's submission_secret.txt, which has 128
 _WIDE = re.compile(r'(?P<table><table>.*?</table>)|<math[^>]*display="block".*?</math>', re.DOTALL)
 LONG = 40                          # lines of output from which on it is folded away
@@ -243,8 +247,11 @@ def notebook_cells(course: Course, release: Release, student: str, results: list
         notebook = nbformat.reads(read_once(path).decode(), as_version=4)
     except (Unreadable, ValueError) as error:
         return [note(1, f"Your notebook with its outputs cannot be shown here: {str(error)[:200]}")]
-    shown, size, outline = [], 0, Outline()
+    shown, size, typeset, outline = [], 0, 0, Outline()
     for number, cell in enumerate(notebook.cells, 1):
+        typeset += len(cell.source) * (cell.cell_type == "markdown")
+        if typeset > MAX_TYPESET:
+            cell.cell_type = "raw"
         view = cell_view(number, cell, {r["grade_id"]: n for n, r in enumerate(results, 1)}, outline)
         size += sum(len(str(value)) for value in view.values())
         if size > MAX_PAGE:
@@ -299,11 +306,9 @@ def markdown(source: str) -> Markup:
     Tables and displayed equations scroll in a box of their own, which the keyboard reaches.
     """
     source = visible(source)
-    try:
-        if len(source) <= MAX_SHOWN:
+    if len(source) <= MAX_MARKDOWN and source.count("$") <= 2 * MAX_EQUATIONS:
+        with contextlib.suppress(Exception):                       # whatever a converter trips over, the text is there
             return Markup(_WIDE.sub(_boxed, safe_markdown(source)))
-    except RecursionError:                                         # tags within tags within tags
-        pass
     return Markup("<pre>%s</pre>") % source[:MAX_SHOWN]
 
 

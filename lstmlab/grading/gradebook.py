@@ -341,6 +341,8 @@ def stands(gradebook: Gradebook, assignment: str, notebook: str, student: str) -
     except MissingEntry:
         return False
     return recorded.items() <= {grade.name: grade.auto_score for grade in grades}.items()
+
+
 def submissions_of(gradebook: Gradebook, assignment: str) -> list[sa.Row]:
     """What is on record of a problem set: the rows of our table, by student and notebook."""
     return gradebook.db.execute(_submission.select().where(_submission.c.assignment == assignment)

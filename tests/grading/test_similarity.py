@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from lstmlab.grading import similarity
+from lstmlab.grading.course import open_course
 from lstmlab.grading.release import read_release
 from lstmlab.grading.report import reference_answers
 from lstmlab.grading.submission import read_submission
@@ -112,9 +113,9 @@ def test_what_everyone_was_given_counts_for_nothing(release):
     assert similarity.work(given, release).shapes == frozenset()
 
 
-def test_the_reference_is_recognised(course, sample, release):
+def test_the_reference_is_recognised(sample, release):
     """The sample class is made from the solution: who left it as it is has all of it; independent students do not."""
-    reference = similarity.work(reference_answers(course, release), release)
+    reference = similarity.work(reference_answers(open_course(ROOT), release), release)
     raw = nbformat.writes(sample.notebook(next(s for s in sample.CLASS if s.name == "perfect"))).encode()
     copied = similarity.work(similarity.answers(read_submission(raw, release)), release)
     assert similarity.from_reference(copied, reference) == 1.0
