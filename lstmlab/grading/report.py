@@ -316,10 +316,12 @@ def side_by_side(pair: similarity.Pair, works: dict[str, similarity.Work], names
 
 
 def numbered(source: str, marked: Iterable[int], names: bool) -> list[tuple[bool, Markup]]:
-    """Lines as HTML, and whether each is one of those marked; comments are left out where nobody is named."""
+    """Lines as HTML, and whether each is one of those marked; without empty ones, and where nobody is named without
+    comments."""
     if not names:
         source = similarity.without_comments(source)
-    return [(number in marked, Markup(line)) for number, line in enumerate(str(code(source)).split("\n"), 1)]
+    lines = enumerate(str(code(source)).split("\n"), 1)
+    return [(number in marked, Markup(line)) for number, line in lines if Markup(line).striptags()]
 
 
 # -- files ---------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ measured against a fixed idea of originality, but against the class itself. An a
 once with the student's own names (and comments) and once with all names and texts taken out, so that neither
 renaming nor reordering hides a copy; what the release gives everyone is left out. Two submissions are near-identical
 if at least `ALIKE` of their statements are the same. That is worth a look only if it is also unlikely: for each cell
-we count who else in the class wrote what the two share there. If n of N did, it is worth log2(N / n) bits; the bits
-of all cells together have to exceed, by `MARGIN`, the log2 of the number of pairs in the class. If students chose
-independently, cell by cell, a class in 2^`MARGIN` would show one such pair by chance.
+we count who else in the class wrote what the two share there. If n of N others did, we take it that (n + ½) / (N + 1)
+of all people would (the Krichevsky-Trofimov estimate: what nobody else wrote is rare, not impossible), and it is worth
+the log2 of that in bits. The bits of all cells together have to exceed, by `MARGIN`, the log2 of the number of pairs
+in the class. If students chose independently, cell by cell, about one class in 2^`MARGIN` would show such a pair.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ def _pairs(class_: dict[str, Work]) -> Iterator[Pair]:
     for a, b in candidates:
         shared = class_[a].shapes & class_[b].shapes
         others = _others(class_[a], class_[b], wrote, (1 << len(class_)) - 1)
-        bits = sum(math.log2(len(class_) / count) for count in others.values())
+        bits = sum(math.log2((len(class_) - 1) / (count - 1.5)) for count in others.values())
         if bits >= enough:
             yield Pair((a, b), len(shared) / len(class_[a].shapes | class_[b].shapes), bits, others)
 
