@@ -148,12 +148,13 @@ def feedback(problem_set, students, force):
     with instructors("feedback"):
         from lstmlab.grading.course import CourseError, open_course
         from lstmlab.grading.feedback import write_feedback
+        from lstmlab.grading.gradebook import GradebookError
         from lstmlab.grading.release import ReleaseError
 
     try:
         course = open_course(Path.cwd())
         pages = list(write_feedback(course, problem_set, students, force))
-    except (CourseError, ReleaseError) as error:
+    except (CourseError, GradebookError, ReleaseError) as error:
         raise click.ClickException(str(error)) from None
     folder = course.directories.feedback_directory
     click.echo(f"{len(pages)} page{'s' * (len(pages) != 1)} in {folder}/STUDENT/{problem_set}/, "
@@ -168,12 +169,13 @@ def report(problem_set, names):
     os.umask(0o077)
     with instructors("report"):
         from lstmlab.grading.course import CourseError, open_course
+        from lstmlab.grading.gradebook import GradebookError
         from lstmlab.grading.release import ReleaseError
         from lstmlab.grading.report import write_report
 
     try:
         page, *tables = write_report(open_course(Path.cwd()), problem_set, names)
-    except (CourseError, ReleaseError) as error:
+    except (CourseError, GradebookError, ReleaseError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{page.relative_to(Path.cwd())}   (open it in a browser)")
     click.echo(f"beside it: {', '.join(table.name for table in tables)}")

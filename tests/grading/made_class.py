@@ -11,7 +11,7 @@ import nbformat
 from lstmlab import checks
 from lstmlab.checks import probe
 from lstmlab.checks._edits import mutant
-from lstmlab.grading.classrun import enter, write_notebook
+from lstmlab.grading.classrun import Handed, enter, write_notebook
 from lstmlab.grading.grade import Graded, digest, executed, judge, notebook_of, summary
 from lstmlab.grading.gradebook import record
 from lstmlab.grading.outputs import message
@@ -78,7 +78,6 @@ def hand_in(course, gradebook, release, student, notebook, marks, when, seconds=
     folder = course.submitted / student / SET
     folder.mkdir(parents=True)
     (folder / f"{SET}.ipynb").write_bytes(raw)
-    (folder / "timestamp.txt").write_text(f"{when} UTC")
     submission = read_submission(raw, release)
     by_cell = {mark.grade_id: mark for mark in marks}
     code = next(n for n, cell in enumerate(submission.cells) if cell.cell_type == "code")
@@ -86,6 +85,6 @@ def hand_in(course, gradebook, release, student, notebook, marks, when, seconds=
              for n, cell in enumerate(submission.cells)]
     graded = Graded(release, notebook_of(cells), tuple(marks), *summary(marks), submission.notes,
                     submission.unanswered, digest(raw), seconds, {})
-    enter(gradebook, release, student, folder)
-    write_notebook(course.autograded / student / SET, release.name, graded)
+    enter(gradebook, Handed(student, release, graded.digest, "", when))
+    write_notebook(course.autograded / student / SET / f"{SET}.ipynb", graded)
     record(gradebook, student, graded, "")
