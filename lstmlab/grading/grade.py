@@ -325,7 +325,8 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
 
 def pieces(verdict: Verdict) -> dict:
     """A verdict's words as plain data: headline, findings, a note by part, remarks and footnote."""
-    return {"headline": verdict.headline, "findings": verdict.findings, "remarks": verdict.remarks,
+    return {"headline": verdict.headline, "findings": [list(finding) for finding in verdict.findings],
+            "remarks": list(verdict.remarks),
             "notes": {part.name: part.note for part in verdict.parts if part.note}, "footnote": verdict.footnote}
 
 

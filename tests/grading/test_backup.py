@@ -2,8 +2,6 @@
 
 import contextlib
 import datetime
-import os
-import pwd
 import shutil
 import sqlite3
 import stat
@@ -114,44 +112,24 @@ def test_without_pg_dump_it_is_said_once(course, monkeypatch, caplog):
     assert caplog.text.count("pg_dump is not installed") == 1
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A PostgreSQL server of the test's own on a Unix socket; its address."""
-    tools = [shutil.which(name) or shutil.which(name, path=":".join(map(str, sorted(
-        backup.Path("/usr/lib/postgresql").glob("*/bin"))))) for name in ("initdb", "pg_ctl", "pg_dump", "pg_restore")]
-    if not all(tools):
-        pytest.skip("no PostgreSQL server is installed here")
-    initdb, pg_ctl, *_ = tools
-    folder = tmp_path_factory.mktemp("pg", numbered=True)
-    owner = {}
-    if os.geteuid() == 0:                                          # the server refuses to run as root
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        owner = {"user": "nobody", "group": nobody.pw_gid, "extra_groups": []}
-        for parent in folder.parents[:2]:
-            parent.chmod(parent.stat().st_mode | 0o055)
-    options = {"check": True, "capture_output": True, "cwd": "/", **owner}
-    subprocess.run([initdb, "-D", folder / "data", "-U", "grader", "-A", "trust"], **options)
-    subprocess.run([pg_ctl, "-D", folder / "data", "-w", "-l", folder / "log", "-o",
-                    f"-c listen_addresses='' -k {folder}", "start"], **options)
-    yield f"postgresql://grader@/postgres?host={folder}"
-    subprocess.run([pg_ctl, "-D", folder / "data", "-m", "immediate", "stop"], **options)
-
-
-def test_a_postgresql_gradebook_is_dumped_and_can_be_put_back(course, server):
+def test_a_postgresql_gradebook_is_dumped_and_can_be_put_back(course, create):
     """By pg_dump, into a file that pg_restore reads."""
-    def psql(statement):
-        done = subprocess.run(["psql", "-At", server, "-c", statement], check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+    address = create("dumped")
+    engine = sa.create_engine(address, poolclass=sa.NullPool)
 
-    psql("CREATE TABLE student (id text)")
-    psql("INSERT INTO student VALUES ('ada')")
-    course.directories.db_url = server
+    def run(statement):
+        with engine.begin() as connection:
+            return connection.execute(sa.text(statement))
+
+    run("CREATE TABLE student (id text)")
+    run("INSERT INTO student VALUES ('ada')")
+    course.directories.db_url = address
     path = back_up(course)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    psql("INSERT INTO student VALUES ('mistake')")
-    subprocess.run(["pg_restore", "--clean", f"--dbname={server}", str(path)], check=True)
-    assert psql("SELECT id FROM student") == "ada"
+    run("INSERT INTO student VALUES ('mistake')")
+    subprocess.run(["pg_restore", "--clean", f"--dbname={address}", str(path)], check=True)
+    with engine.connect() as connection:
+        assert connection.scalars(sa.text("SELECT id FROM student")).all() == ["ada"]
 
 
 def test_the_password_is_not_on_the_command_line(course, monkeypatch):

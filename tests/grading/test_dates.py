@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from nbgrader.utils import parse_utc
 
 from lstmlab.cli import main
+from lstmlab.grading import guard
 from lstmlab.grading.course import CourseError, open_course
 from lstmlab.grading.dates import read_dates, reassess, template
 from tests.grading.test_marks import SET, hand_in
@@ -49,8 +50,8 @@ def submit(course, student, when, score=17.0):
     (folder / "timestamp.txt").write_text(when)
     with course.gradebook() as gradebook:
         submission = gradebook.update_or_create_submission(SET, student, timestamp=parse_utc(when))
-        for grade in submission.notebooks[0].grades:
-            grade.auto_score, grade.needs_manual_grade = grade.cell.max_score * score / 17, False
+        grades = submission.notebooks[0].grades
+        guard.set_scores(gradebook, grades, {grade.name: grade.cell.max_score * score / 17 for grade in grades})
         gradebook.db.commit()
         reassess(course, gradebook, SET)
 

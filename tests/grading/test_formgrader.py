@@ -139,7 +139,7 @@ def test_a_marker_works_in_the_formgrader_and_loses_nothing(served, browser):
     fill(page, "#the_gap", "2")
     fill(page, "#the_gap_extra_credit", "1")
     fill(page, "#the_carousel-comment", "Say what the forget bias does.")
-    list(grade_class(course, SET, "ada", force=True))              # as `lstmlab grade --force` does
+    list(grade_class(course, SET, ["ada"], force=True))              # as `lstmlab grade --force` does
     assert "Successfully autograded" in press_autograde(page, address, "ada")
     open_submission(page, address)
     fields = ("#the_carousel", "#the_gap", "#the_gap_extra_credit", "#the_carousel-comment")

@@ -196,9 +196,9 @@ def test_no_expected_value_enters_the_sandbox(course, sample, monkeypatch):
     sent = []
     ask = sandbox.Sandbox._ask
 
-    def listen(self, order, *more):
+    def listen(self, order, wall):
         sent.append(order)
-        return ask(self, order, *more)
+        return ask(self, order, wall)
 
     monkeypatch.setattr(sandbox.Sandbox, "_ask", listen)
     hand_in(course, sample, "perfect")

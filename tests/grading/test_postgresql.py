@@ -1,12 +1,8 @@
 """The gradebook on a real PostgreSQL server: the same marks, one grading run, nothing held open."""
 
 import dataclasses
-import os
 import shutil
-import subprocess
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,60 +16,19 @@ from tests.grading.test_classrun import SET, hand_in, while_it_runs
 LIMITS = Limits(seconds=4)
 
 
-def program(name):
-    """A program of the server's; Debian keeps them out of the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    assert found, f"{name} was not found; on Debian: apt-get install postgresql"
-    return str(found[-1])
-
-
 @pytest.fixture(scope="module")
-def server():
-    """A server of this test's own, on a socket in a folder of its own: its address, without a database."""
-    folder = Path(tempfile.mkdtemp(prefix="lstmlab-postgresql-"))  # short: the name of a socket is
-    drop = []
-    if os.geteuid() == 0:                                          # it refuses to run as root
-        shutil.chown(folder, "nobody", "nogroup")
-        drop = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-
-    def do(*command):
-        done = subprocess.run([*drop, *command], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    data = str(folder / "data")
-    try:
-        do(program("initdb"), "-D", data, "-U", "grader", "-A", "trust", "-E", "UTF8", "--no-sync")
-        do(program("pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o",
-           f"-k {folder} -c listen_addresses='' -c fsync=off", "start")
-        try:
-            yield f"postgresql://grader@/{{}}?host={folder}"
-        finally:
-            do(program("pg_ctl"), "-D", data, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
-
-
-def create(server, name, template="template1"):
-    """Make a database; return its address."""
-    engine = sa.create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    return server.format(name)
-
-
-@pytest.fixture(scope="module")
-def entered(server, released, tmp_path_factory, tool):
+def entered(create, released, tmp_path_factory, tool):
     """A database that nbgrader itself has entered the problem set into."""
     root = tmp_path_factory.mktemp("entered") / "course"
     shutil.copytree(released, root)
-    tool(root, "nbgrader", "generate_assignment", SET, "--force", "--db", create(server, "entered"))
+    tool(root, "nbgrader", "generate_assignment", SET, "--force", "--db", create("entered"))
     return "entered"
 
 
 @pytest.fixture
-def address(server, entered):
+def address(create, entered):
     """A database of this test's own, with the problem set."""
-    return create(server, f"course_{uuid.uuid4().hex}", entered)
+    return create(f"course_{uuid.uuid4().hex}", entered)
 
 
 def records(course, students):

@@ -5,6 +5,7 @@ import shutil
 import nbformat
 import pytest
 
+from lstmlab.grading import guard
 from lstmlab.grading.course import CourseError, open_course
 from lstmlab.grading.handout import release
 from lstmlab.grading.realign import realign
@@ -29,8 +30,8 @@ def changing(small, tmp_path):
     course = open_course(tmp_path / "course")
     with course.gradebook() as gradebook:
         gradebook.add_student("ada")
-        for grade in gradebook.add_submission(SET, "ada").notebooks[0].grades:
-            grade.auto_score, grade.needs_manual_grade = 0.0, False
+        grades = gradebook.add_submission(SET, "ada").notebooks[0].grades
+        guard.set_scores(gradebook, grades, {grade.name: 0.0 for grade in grades})
         gradebook.find_grade("test_sigmoid", SET, SET, "ada").manual_score = 1.5
         gradebook.db.commit()
     return course
