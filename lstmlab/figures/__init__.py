@@ -4,5 +4,6 @@ from ._style import plot_style
 from ._svg import Svg
 from .cells import lstm_diagram
 from .plots import themed_svg
+from .recurrent import backward_diagram, rnn_diagram, unrolled_diagram
 
-__all__ = ["Svg", "lstm_diagram", "plot_style", "themed_svg"]
+__all__ = ["Svg", "backward_diagram", "lstm_diagram", "plot_style", "rnn_diagram", "themed_svg", "unrolled_diagram"]
