@@ -1,4 +1,4 @@
-"""The simple recurrent network: chapter "Recurrent networks"."""
+"""The simple recurrent network: chapters "Sequences and state" and "Backpropagation through time"."""
 
 from __future__ import annotations
 
