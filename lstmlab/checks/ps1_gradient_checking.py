@@ -10,19 +10,20 @@ from ..gradcheck.report import GradientReport
 from . import Case, Check, Mistake, Output, Source, probe
 
 CHECKING = 'chapter "Checking a gradient"'
-DIFFERENCE = f"{CHECKING}, the central difference"
-STEP = f"{CHECKING}, the best step"
-PRECISION = f"{CHECKING}, what a step needs of the numbers it moves"
-COMPLEX = f"{CHECKING}, the complex step"
-RELATIVE = f"{CHECKING}, the relative error"
+DIFFERENCE = f'{CHECKING}, section "The central difference" (eq-central-difference)'
+STEP = f'{CHECKING}, section "The best step" (eq-best-step)'
+PRECISION = f'{CHECKING}, section "What a step needs of the numbers it moves"'
+COMPLEX = f'{CHECKING}, section "The complex step" (eq-complex-step-limit)'
+RELATIVE = f'{CHECKING}, section "The relative error" (eq-relative-error)'
+BPTT = 'chapter "Backpropagation through time"'
 LSTM = 'chapter "The LSTM cell"'
-SIGMOID_SLOPE = f"{LSTM}, two derivatives (eq-sigmoid-derivative)"
-TANH_SLOPE = f"{LSTM}, two derivatives (eq-tanh-derivative)"
-WEIGHTS = f"{LSTM}, the weights (eq-lstm-dW)"
-BIASES = f"{LSTM}, the weights (eq-lstm-db)"
-JOINED = f"{LSTM}, the joined input (eq-lstm-dhx)"
-KEPT = f"{LSTM}, what the memory was made of"
-RULE = f"{LSTM}, the one rule (eq-chain-rule)"
+SIGMOID_SLOPE = f'{LSTM}, section "Two derivatives" (eq-sigmoid-derivative)'
+TANH_SLOPE = f'{BPTT}, section "The slope of tanh" (eq-rnn-tanh-slope)'
+WEIGHTS = f'{BPTT}, section "Backward through one step" (eq-rnn-dW)'
+BIASES = WEIGHTS
+JOINED = f'{BPTT}, section "Backward through one step" (eq-rnn-dhx)'
+KEPT = f'{LSTM}, section "Backward through one step"'
+RULE = f'{BPTT}, section "The one rule" (eq-one-rule)'
 
 
 def _draw_function(rng, shape, outers, offset=0.0, scale=1.0):

@@ -18,17 +18,17 @@ def smooth_gradient(x):
 
 
 def test_central_difference_is_good_to_the_two_thirds_power_of_epsilon():
-    """Central differences agree with the formula to about 1e-10."""
+    """Central differences agree with the formula to about 1e-10: eq-central-difference, eq-best-error."""
     np.testing.assert_allclose(numerical_gradient(smooth, X), smooth_gradient(X), rtol=1e-8, atol=1e-9)
 
 
 def test_complex_step_is_exact_to_rounding():
-    """Complex steps agree with the formula to a few units of rounding."""
+    """Complex steps agree with the formula to a few units of rounding: eq-complex-step-limit."""
     np.testing.assert_allclose(complex_step_gradient(smooth, X), smooth_gradient(X), rtol=1e-14)
 
 
 def test_directional_derivative_is_the_gradient_along_v():
-    """One difference along v gives ⟨∇f, v⟩, whatever the length of v."""
+    """One difference along v gives ⟨∇f, v⟩, whatever the length of v: eq-directional-derivative."""
     v = np.random.default_rng(1).normal(size=X.shape)
     for length in (1e-3, 1.0, 1e3):
         assert directional_derivative(smooth, X, length * v) == pytest.approx(
