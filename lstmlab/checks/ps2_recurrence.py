@@ -10,17 +10,16 @@ from . import Case, Check, Mistake, Output, Source
 
 SEQUENCES = 'chapter "Sequences and state"'
 BPTT = 'chapter "Backpropagation through time"'
-STEP = f"{SEQUENCES}, one step"
-LOOP = f"{SEQUENCES}, the loop"
-ONE_BACK = f"{BPTT}, backward through one step"
-ALL_BACK = f"{BPTT}, backward through all steps"
-TRUNCATED = f"{BPTT}, truncation"
-LSTM = 'chapter "The LSTM cell"'
-SLOPE = f"{LSTM}, two derivatives (eq-tanh-derivative)"
-WEIGHTS = f"{LSTM}, the weights (eq-lstm-dW)"
-BIASES = f"{LSTM}, the weights (eq-lstm-db)"
-RULE = f"{LSTM}, the one rule (eq-chain-rule)"
-SUMMED = f"{LSTM}, backward through all steps (eq-lstm-dW-sum)"
+STEP = f'{SEQUENCES}, section "One step" (eq-rnn-hidden-state)'
+LOOP = f'{SEQUENCES}, section "The loop" (eq-rnn-loop)'
+ONE_BACK = f'{BPTT}, section "Backward through one step" (eq-rnn-dhx)'
+ALL_BACK = f'{BPTT}, section "Backward through all steps" (eq-rnn-dh)'
+TRUNCATED = f'{BPTT}, section "Carried on, and detached"'
+SLOPE = f'{BPTT}, section "The slope of tanh" (eq-rnn-tanh-slope)'
+WEIGHTS = f'{BPTT}, section "Backward through one step" (eq-rnn-dW)'
+BIASES = WEIGHTS
+RULE = f'{BPTT}, section "The one rule" (eq-one-rule)'
+SUMMED = f'{BPTT}, section "Backward through all steps" (eq-rnn-dW-sum)'
 
 
 def _draw_params(rng, I, H, scale=1.0):

@@ -85,7 +85,10 @@ def test_init_follows_the_convention(name):
 
 @every_cell
 def test_mask_equals_a_shorter_sequence(name):
-    """Padding behind a shorter sequence changes nothing: same outputs, last state and gradients, 0 on the padding."""
+    """Padding behind a shorter sequence changes nothing: same outputs, last state and gradients, 0 on the padding.
+
+    eq-mask, and eq-rnn-mask-backward for its gradients.
+    """
     cell, rng = CELLS[name](3, 4), np.random.default_rng(0)
     params, xs, state = draw(cell, rng, T=10, B=3)
     lengths = np.array([10, 6, 1])
