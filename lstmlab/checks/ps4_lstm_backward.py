@@ -13,7 +13,7 @@ from ._training import TrainingCheck, not_finite, one_step_of, unchanged, uphill
 
 CHAIN_RULE = 'chapter "The LSTM cell", section "The one rule" (eq-chain-rule)'
 TRAINING = 'chapter "Training"'
-EXPLODING = 'chapter "Vanishing and exploding gradients"'
+EXPLODING = 'chapter "Vanishing and exploding gradients", section "Clipping" (eq-clip)'
 
 
 # -- lstm_step_backward --------------------------------------------------------------------------------

@@ -8,8 +8,12 @@ from ..cells import LSTM, LSTM1997, RNN, HState
 from . import Case, Check, Mistake, Output, Source
 
 VANISHING = 'chapter "Vanishing and exploding gradients"'
-CAROUSEL = 'chapter "The constant error carousel"'
+JACOBIAN = f'{VANISHING}, section "The Jacobian and its products" (eq-rnn-jacobian)'
+PRODUCT = f'{VANISHING}, section "The Jacobian and its products" (eq-jacobian-product)'
+MEASURED = f'{VANISHING}, section "Measured over the gap"'
 THROUGH_TIME = 'chapter "Backpropagation through time"'
+GOING_BACK = f'{THROUGH_TIME}, section "Backward through all steps" (eq-rnn-dh)'
+SHARES = f'{THROUGH_TIME}, section "Backward through all steps" (eq-rnn-dW-sum)'
 
 
 def _mistakes(see, *entries):
@@ -44,7 +48,7 @@ def rnn_jacobians(params, xs, h0):
 _J = '(1 - h ** 2)[:, None] * params["W_h"][:, :len(h)]'
 _SQUARE = "The slope of tanh is 1 − y², where y is its value, and the value is h after the step."
 JACOBIAN_MISTAKES = _mistakes(
-    VANISHING,
+    JACOBIAN,
     ("tanh′ missing", _J, 'params["W_h"][:, :len(h)]',
      "Between h before and h after stands a tanh, and its slope multiplies each row. It is never more than 1, which is "
      "half of the story of the vanishing gradient."),
@@ -121,7 +125,7 @@ def log_norms(jacobians):
 
 
 PRODUCT_MISTAKES = _mistakes(
-    VANISHING,
+    PRODUCT,
     ("the product leaves the range of float64", "log += np.log10(size)\n        product = product / size",
      "log = np.log10(size)",
      "A product of hundreds of small matrices is smaller than 1e-308, and float64 calls that zero. Take the size out "
@@ -247,7 +251,7 @@ _BACKWARD_MISTAKES = (
 )
 
 STATE_MISTAKES = _mistakes(
-    THROUGH_TIME,
+    GOING_BACK,
     *_FORWARD_MISTAKES,
     *_BACKWARD_MISTAKES,
     ("the norm of dh alone", _NORM, "norms.append(np.linalg.norm(dstate[0], axis=1))",
@@ -315,7 +319,7 @@ def share_norms(kind, params, xs, dh):
 _SHARE = "np.sqrt(sum(np.sum(d ** 2) for d in dparams.values()))"
 _ALL = "All parameters count, as one long vector: the root of the sum of all squares."
 SHARE_MISTAKES = _mistakes(
-    THROUGH_TIME,
+    SHARES,
     *_FORWARD_MISTAKES,
     *_BACKWARD_MISTAKES,
     ("the weights alone", "dparams.values()", 'dparams.values() if d.ndim == 2', _ALL + " The biases are missing."),
@@ -373,7 +377,7 @@ def factor_per_step(norms):
 
 _FIT = "np.polyfit(gaps, np.log(norms), 1)"
 FACTOR_MISTAKES = _mistakes(
-    VANISHING,
+    MEASURED,
     ("the slope in place of the factor", "return np.exp(slope)", "return slope",
      "The slope of the logarithm is a rate, 0 for a gradient that stays. The factor is 1 then."),
     ("1 + slope in place of its exponential", "return np.exp(slope)", "return 1 + slope",
