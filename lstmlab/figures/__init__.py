@@ -3,7 +3,7 @@
 from ._style import plot_style
 from ._svg import Svg
 from .cells import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram, rnn_diagram
-from .plots import themed_svg
+from .plots import fingerprints, themed_svg
 
-__all__ = ["Svg", "cifg_diagram", "gru_diagram", "lstm_diagram", "peephole_diagram", "plot_style", "rnn_diagram",
-           "themed_svg"]
+__all__ = ["Svg", "cifg_diagram", "fingerprints", "gru_diagram", "lstm_diagram", "peephole_diagram", "plot_style",
+           "rnn_diagram", "themed_svg"]
