@@ -235,7 +235,7 @@ def peephole_gradients(params, xs, h0, C0, dhs, dh, dC):
     return np.stack(hs), np.stack(dxs), dh, dC, dparams
 
 
-_TAPE, _FORWARD = "tape._asdict()", 'chapter "The LSTM cell", the loops over a sequence in the section "The code"'
+_TAPE, _FORWARD = "tape._asdict()", 'chapter "Backpropagation through the LSTM", section "The code"'
 SEQUENCE_MISTAKES = (
     Mistake("the tape keeps the new h as h_prev", _TAPE, "tape._replace(h_prev=state.h)._asdict()",
             "The backward step asks what the boxes read, which is h BEFORE the step. Was h overwritten before the tape "

@@ -22,7 +22,7 @@ RECOGNISED = [param for param in CATALOGUE if param.values[0] in BY_OUTPUTS]
 BOOK = Path(__file__).parents[2] / "book"
 # Chapters that are still being written.
 PLANNED = {"Sequences and state", "Checking a gradient", "Backpropagation through time",
-           "Vanishing and exploding gradients", "The constant error carousel", "Backpropagation through the LSTM",
+           "Vanishing and exploding gradients", "The constant error carousel",
            "What the gates learn", "Peephole LSTM", "Coupled forget and input gates", "The GRU", "From NumPy to Torch",
            "Training"}
 
