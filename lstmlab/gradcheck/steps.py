@@ -9,17 +9,17 @@ import textwrap
 import numpy as np
 
 
-def by_steps(cell, delete: str = "", instead: str = ""):
+def by_steps(cell, *delete: str, instead: str = ""):
     """The cell with a `forward` and a `backward` that loop over `step` and `step_backward`.
 
     Parameters
     ----------
     cell : Cell
         Any cell of the package.
-    delete : str, optional
-        A piece of the source of its `step_backward`, to be lost: what does a check say about a gradient without it?
+    *delete : str
+        Pieces of the source of its `step_backward`, to be lost: what does a check say about a gradient without them?
     instead : str, optional
-        What stands in its place.
+        What stands in the place of each.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def by_steps(cell, delete: str = "", instead: str = ""):
     Raises
     ------
     ValueError
-        If the piece does not stand exactly once in `step_backward`.
+        If a piece does not stand exactly once in `step_backward`.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def by_steps(cell, delete: str = "", instead: str = ""):
     >>> cell, xs = LSTM(2, 3), rng.normal(size=(4, 2, 2))
     >>> check_gradients(by_steps(cell), cell.init(rng), xs).ok
     True
-    >>> check_gradients(by_steps(cell, delete="dC + "), cell.init(rng), xs).ok
+    >>> check_gradients(by_steps(cell, "dC + "), cell.init(rng), xs).ok
     False
     """
     return Steps(cell, _edited(type(cell), delete, instead) if delete else type(cell).step_backward)
@@ -79,11 +79,13 @@ class Steps:
         return np.stack(dxs[::-1]), dstate, dparams
 
 
-def _edited(kind, old, new):
-    """The function `step_backward` of a class with one piece of its source replaced."""
+def _edited(kind, pieces, new):
+    """The function `step_backward` of a class with pieces of its source replaced."""
     source = textwrap.dedent(inspect.getsource(kind.step_backward))
-    if source.count(old) != 1:
-        raise ValueError(f"{old!r} stands {source.count(old)} times in {kind.__name__}.step_backward; expected once")
+    for old in pieces:
+        if (times := source.count(old)) != 1:
+            raise ValueError(f"{old!r} stands {times} times in {kind.__name__}.step_backward; expected once")
+        source = source.replace(old, new)
     namespace = dict(vars(sys.modules[kind.__module__]))
-    exec(source.replace(old, new), namespace)  # the package's own source, less one term
+    exec(source, namespace)  # the package's own source, less some terms
     return namespace["step_backward"]

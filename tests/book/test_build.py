@@ -14,8 +14,10 @@ LABELS = {
                   "lstm-hidden-state", "lstm-parameter-count", "lstm-unrolled", "lstm-half-life"],
     "lstm-backward": [f"lstm-{v}" for v in ("dh", "do", "dC", "df", "di", "dC-tilde", "dC-prev", "dz", "dW", "db",
                                             "dhx", "dh-prev", "dx", "dW-sum", "road")],
+    "peephole": [f"peephole-{v}" for v in ("forget-gate", "input-gate", "output-gate", "parameter-count", "dz-o", "dC",
+                                           "dC-prev", "dp", "road")],
 }
-CHECKED = ["lstm-backward"]                                         # pages that end in a gradient check
+CHECKED = ["lstm-backward", "peephole"]                                         # pages that end in a gradient check
 
 
 class Page(HTMLParser):

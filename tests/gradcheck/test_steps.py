@@ -38,7 +38,7 @@ def test_steps_are_the_sequence(cell):
 def test_a_lost_term_is_seen():
     """Without the gradient from the next step the check disagrees, and the cell itself is as it was."""
     cell = LSTM(2, 3)
-    assert not check_gradients(by_steps(cell, delete="dC + "), *problem(cell)).ok
+    assert not check_gradients(by_steps(cell, "dC + "), *problem(cell)).ok
     assert check_gradients(by_steps(cell), *problem(cell)).ok
 
 
@@ -46,7 +46,7 @@ def test_another_term_in_its_place():
     """A term may be exchanged: the output gate's tanh(C) for C changes its gradients and no others of one step."""
     cell = LSTM(2, 3)
     params, xs, state = problem(cell)
-    swapped = by_steps(cell, delete="do = dh * np.tanh(C)", instead="do = dh * C")
+    swapped = by_steps(cell, "do = dh * np.tanh(C)", instead="do = dh * C")
     assert check_gradients(swapped, params, xs[:1], state).errors["W_f"] < 1e-7
     assert check_gradients(swapped, params, xs[:1], state).errors["W_o"] > 1e-2
 
@@ -55,7 +55,7 @@ def test_another_term_in_its_place():
 def test_what_does_not_stand_once_is_refused(piece, times):
     """A piece that is not there, or there more than once, raises an error that counts it."""
     with pytest.raises(ValueError, match=f"stands {times}.*in LSTM.step_backward; expected once"):
-        by_steps(LSTM(2, 3), delete=piece)
+        by_steps(LSTM(2, 3), piece)
 
 
 def test_a_mask_is_refused():
