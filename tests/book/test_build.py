@@ -16,8 +16,13 @@ LABELS = {
                                             "dhx", "dh-prev", "dx", "dW-sum", "road")],
     "peephole": [f"peephole-{v}" for v in ("forget-gate", "input-gate", "output-gate", "parameter-count", "dz-o", "dC",
                                            "dC-prev", "dp", "road")],
+    "coupled-gates": [f"cifg-{v}" for v in ("input-gate", "cell-state", "parameter-count", "bound", "products", "df",
+                                            "dz", "dhx")],
+    "gru": [f"gru-{v}" for v in ("update-gate", "reset-gate", "candidate-before", "candidate-after", "state-z",
+                                 "state-1-z", "parameter-count", "dh", "dz-n", "before-dr", "after-dr", "after-dm",
+                                 "gates", "dh-prev", "dx")],
 }
-CHECKED = ["lstm-backward", "peephole"]                                         # pages that end in a gradient check
+CHECKED = ["lstm-backward", "peephole", "coupled-gates", "gru"]                                         # pages that end in a gradient check
 
 
 class Page(HTMLParser):

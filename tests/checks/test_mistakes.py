@@ -23,7 +23,7 @@ BOOK = Path(__file__).parents[2] / "book"
 # Chapters that are still being written.
 PLANNED = {"Sequences and state", "Checking a gradient", "Backpropagation through time",
            "Vanishing and exploding gradients", "The constant error carousel",
-           "What the gates learn", "Coupled forget and input gates", "The GRU", "From NumPy to Torch",
+           "What the gates learn", "From NumPy to Torch",
            "Training"}
 
 # From outside these give the same numbers: all that can honestly be said is "one of them".
