@@ -2,8 +2,8 @@
 
 from ._style import plot_style
 from ._svg import Svg
-from .cells import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram, rnn_diagram
+from .cells import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
 from .plots import fingerprints, themed_svg
 
 __all__ = ["Svg", "cifg_diagram", "fingerprints", "gru_diagram", "lstm_diagram", "peephole_diagram", "plot_style",
-           "rnn_diagram", "themed_svg"]
+           "themed_svg"]

@@ -274,50 +274,6 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     return _finish(d, f"The GRU, reset {reset}, carry {carry.replace('-', '−')}", description, highlight)
 
 
-def rnn_diagram(highlight: Iterable[str] = ()) -> Svg:
-    """Draw one step of the simple recurrent network.
-
-    Parameters
-    ----------
-    highlight : iterable of str, optional
-        Parts to bring out while the others fade: ``"h"`` (the box and the way to the output), ``"hx"`` (the joined
-        inputs).
-
-    Returns
-    -------
-    Svg
-        The diagram; a notebook shows it.
-
-    Raises
-    ------
-    ValueError
-        If `highlight` names a part that is not drawn.
-
-    Examples
-    --------
-    >>> rnn_diagram().title
-    'The simple recurrent network'
-    """
-    highlight = list(highlight)
-    low, bus, box, right = 82, 146, 250, 372
-    d = Drawing(424, 246, highlight)
-    d.frame(78, 24, 268, 166)
-    d.wire("hx", (_LEFT, bus), (box, bus), (box, low + 20))
-    d.wire("hx", (106, 214), (106, bus), arrow=False)
-    d.dot("hx", 106, bus)
-    d.symbol("hx", _LEFT - 8, bus + 6, ("h", _PREVIOUS), anchor="end")
-    d.symbol("hx", 106, 235, ("x", _NOW))
-    d.symbol("hx", 120, bus + 27, ("[h", _PREVIOUS), (", x", _NOW), ("]", ""), anchor="start", size=20)
-    d.box("h", box, low, "tanh", SQUASH)
-    d.wire("h", (box + 28, low), (box + 62, low), (box + 62, bus), (right, bus))
-    d.symbol("h", right + 8, bus + 6, ("h", _NOW), anchor="start")
-    description = (
-        "The hidden state h at time t minus 1 and the input x at time t are joined at the bottom and feed one box, "
-        "squashed by tanh. What it gives is the new hidden state h at time t, which leaves at the right. There is no "
-        "other way from the old state to the new one.")
-    return _finish(d, "The simple recurrent network", description, highlight)
-
-
 # -- what the cells with a memory share ----------------------------------------------------------------
 
 def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:

@@ -5,12 +5,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from lstmlab.figures import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram, rnn_diagram
+from lstmlab.figures import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 MARK = "--lstmlab-mark"
 GRUS = [(reset, carry) for reset in ("before", "after") for carry in ("z", "1-z")]
-DIAGRAMS = {"rnn": rnn_diagram, "cifg": cifg_diagram, "peephole": peephole_diagram,
+DIAGRAMS = {"cifg": cifg_diagram, "peephole": peephole_diagram,
             "peephole o": lambda: peephole_diagram("o"),
             **{f"gru {reset} {carry}": lambda reset=reset, carry=carry: gru_diagram(reset, carry)
                for reset, carry in GRUS}}
@@ -109,14 +109,14 @@ def test_gru_brings_out_its_conventions(reset, carry):
 @pytest.mark.parametrize(("draw", "message"), [
     (lambda: peephole_diagram("c"), "peepholes is 'c'"), (lambda: peephole_diagram("ff"), "peepholes is 'ff'"),
     (lambda: gru_diagram(reset="never"), "reset is 'never'"), (lambda: gru_diagram(carry="h"), "carry is 'h'"),
-    (lambda: cifg_diagram(highlight=["r"]), "highlight names r"), (lambda: rnn_diagram(["C"]), "highlight names C")])
+    (lambda: cifg_diagram(highlight=["r"]), "highlight names r")])
 def test_what_a_cell_does_not_have_is_refused(draw, message):
     """An unknown letter, convention or part raises an error that names it."""
     with pytest.raises(ValueError, match=message):
         draw()
 
 
-@pytest.mark.parametrize("draw", [peephole_diagram, cifg_diagram, gru_diagram, rnn_diagram])
+@pytest.mark.parametrize("draw", [peephole_diagram, cifg_diagram, gru_diagram])
 def test_highlight_fades_the_rest(draw):
     """With a part to bring out, that part stays opaque and all others fade."""
     root = parse(draw(highlight=["hx"]))
