@@ -2,8 +2,8 @@
 
 from ._style import plot_style
 from ._svg import Svg
-from .cells import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
+from .cells import carousel_diagram, cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
 from .plots import fingerprints, themed_svg
 
-__all__ = ["Svg", "cifg_diagram", "fingerprints", "gru_diagram", "lstm_diagram", "peephole_diagram", "plot_style",
-           "themed_svg"]
+__all__ = ["Svg", "carousel_diagram", "cifg_diagram", "fingerprints", "gru_diagram", "lstm_diagram", "peephole_diagram",
+           "plot_style", "themed_svg"]

@@ -126,6 +126,42 @@ def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = ()) -> S
     return _finish(d, title, f"{_LSTM} {added}", highlight)
 
 
+def carousel_diagram(highlight: Iterable[str] = ()) -> Svg:
+    """Draw one step of today's LSTM without its forget gate, the road without a gate brought out.
+
+    Parameters
+    ----------
+    highlight : iterable of str, optional
+        As in `lstm_diagram`; there is no part ``"f"``.
+
+    Returns
+    -------
+    Svg
+        The diagram; a notebook shows it.
+
+    Raises
+    ------
+    ValueError
+        If `highlight` names a part that is not drawn.
+
+    Examples
+    --------
+    >>> carousel_diagram().title
+    'The LSTM without a forget gate'
+    """
+    highlight = list(highlight)
+    at = _PLAIN
+    d = Drawing(592, 378, highlight)
+    _memory_cell(d, at, "ico")
+    _input_gate(d, at)
+    description = (
+        "As the LSTM, but without a forget gate: three boxes, the input gate i, the candidate C tilde and the output "
+        "gate o. Brought out by colour is the road of the cell state from C at time t minus 1 to the sum: nothing "
+        "stands on it. The product of i and the candidate is added. The new cell state, through tanh and times o, is "
+        "the new hidden state.")
+    return _finish(d, "The LSTM without a forget gate", description, highlight)
+
+
 def cifg_diagram(highlight: Iterable[str] = ()) -> Svg:
     """Draw one step of the LSTM with coupled forget and input gates, the coupling brought out.
 
@@ -277,7 +313,10 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
 # -- what the cells with a memory share ----------------------------------------------------------------
 
 def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
-    """All but the forget and the input gate: inputs to these `boxes`, the road of C, the candidate, the output."""
+    """All but the forget and the input gate: inputs to these `boxes`, the road of C, the candidate, the output.
+
+    Without a box f the road has no product, and is brought out.
+    """
     d.frame(78, 10, at.right - 104, 312)
 
     d.wire("hx", (_LEFT, _BUS), (at.o, _BUS), (at.o, _LOW + 20))
@@ -291,9 +330,13 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
     d.symbol("hx", 106, 367, ("x", _NOW))
     d.symbol("hx", 120, _BUS + 27, ("[h", _PREVIOUS), (", x", _NOW), ("]", ""), anchor="start", size=20)
 
-    for start, stop in ((_LEFT, at.f - 13), (at.f + 13, at.c - 13), (at.c + 13, at.right)):
-        d.wire("C", (start, _TOP), (stop, _TOP), colour=MEMORY, road=True)
-    d.node("C", at.f, _TOP, "⊙", MEMORY)
+    if "f" in boxes:
+        d.wire("C", (_LEFT, _TOP), (at.f - 13, _TOP), colour=MEMORY, road=True)
+        d.wire("C", (at.f + 13, _TOP), (at.c - 13, _TOP), colour=MEMORY, road=True)
+        d.node("C", at.f, _TOP, "⊙", MEMORY)
+    else:
+        d.wire("C", (_LEFT, _TOP), (at.c - 13, _TOP), colour=MARK, road=True)
+    d.wire("C", (at.c + 13, _TOP), (at.right, _TOP), colour=MEMORY, road=True)
     d.node("C", at.c, _TOP, "+", MEMORY)
     d.symbol("C", _LEFT - 8, _TOP + 6, ("C", _PREVIOUS), anchor="end")
     d.symbol("C", at.right + 8, _TOP + 6, ("C", _NOW), anchor="start")

@@ -10,6 +10,8 @@ LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video
          "embed": "src", "object": "data", "use": "href", "image": "href"}
 ELSEWHERE = re.compile(r"^(?:[a-z]+:)?//", re.IGNORECASE)
 LABELS = {
+    "constant-error-carousel": [f"cec-{v}" for v in ("factor", "condition", "sum", "cell-state", "parameter-count",
+                                                     "paper-count", "dC", "dhx", "truncated")],
     "lstm-cell": ["lstm-forget-gate", "lstm-input-gate", "lstm-candidate", "lstm-cell-state", "lstm-output-gate",
                   "lstm-hidden-state", "lstm-parameter-count", "lstm-unrolled", "lstm-half-life"],
     "lstm-backward": [f"lstm-{v}" for v in ("dh", "do", "dC", "df", "di", "dC-tilde", "dC-prev", "dz", "dW", "db",

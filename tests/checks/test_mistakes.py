@@ -22,9 +22,7 @@ RECOGNISED = [param for param in CATALOGUE if param.values[0] in BY_OUTPUTS]
 BOOK = Path(__file__).parents[2] / "book"
 # Chapters that are still being written.
 PLANNED = {"Sequences and state", "Checking a gradient", "Backpropagation through time",
-           "Vanishing and exploding gradients", "The constant error carousel",
-           "What the gates learn", "From NumPy to Torch",
-           "Training"}
+           "Vanishing and exploding gradients", "What the gates learn", "From NumPy to Torch", "Training"}
 
 # From outside these give the same numbers: all that can honestly be said is "one of them".
 EQUIVALENT = {

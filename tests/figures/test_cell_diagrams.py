@@ -5,12 +5,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from lstmlab.figures import cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
+from lstmlab.figures import carousel_diagram, cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 MARK = "--lstmlab-mark"
 GRUS = [(reset, carry) for reset in ("before", "after") for carry in ("z", "1-z")]
-DIAGRAMS = {"cifg": cifg_diagram, "peephole": peephole_diagram,
+DIAGRAMS = {"carousel": carousel_diagram, "cifg": cifg_diagram, "peephole": peephole_diagram,
             "peephole o": lambda: peephole_diagram("o"),
             **{f"gru {reset} {carry}": lambda reset=reset, carry=carry: gru_diagram(reset, carry)
                for reset, carry in GRUS}}
@@ -89,6 +89,14 @@ def test_output_gate_sees_the_new_memory():
     assert start["p_o"] > middle["sum"]
 
 
+def test_the_carousel_has_no_gate_on_its_road():
+    """Without a forget gate there are two sigmoids, no f, and the bare road is brought out."""
+    root = parse(carousel_diagram())
+    assert words(root).count("σ") == 2
+    assert "ft" not in words(root)
+    assert marked(root) == {"C"}
+
+
 def test_coupled_gates_have_three_boxes():
     """Two sigmoids and a tanh are left, and the coupling is what is brought out."""
     root = parse(cifg_diagram())
@@ -116,7 +124,7 @@ def test_what_a_cell_does_not_have_is_refused(draw, message):
         draw()
 
 
-@pytest.mark.parametrize("draw", [peephole_diagram, cifg_diagram, gru_diagram])
+@pytest.mark.parametrize("draw", [carousel_diagram, peephole_diagram, cifg_diagram, gru_diagram])
 def test_highlight_fades_the_rest(draw):
     """With a part to bring out, that part stays opaque and all others fade."""
     root = parse(draw(highlight=["hx"]))
