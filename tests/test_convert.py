@@ -203,7 +203,7 @@ def test_from_onnx_lstm(given):
 
 @pytest.mark.parametrize("linear_before_reset", [0, 1])
 def test_from_onnx_gru(linear_before_reset):
-    """linear_before_reset is the reset after the product."""
+    """linear_before_reset is the reset after the product (eq-gru-candidate-after)."""
     inputs = {"W": RNG.normal(size=(1, 15, 3)), "R": RNG.normal(size=(1, 15, 5)), "B": RNG.normal(size=(1, 30))}
     cell, params = convert.from_onnx("GRU", inputs, linear_before_reset)
     expected = onnx_outputs("GRU", inputs, {"linear_before_reset": linear_before_reset})
@@ -319,7 +319,7 @@ def test_from_keras_refuses(layer_type, weights, message):
 @pytest.mark.parametrize("reset", ["before", "after"])
 @pytest.mark.parametrize(("old", "new"), [("z", "1-z"), ("1-z", "z"), ("z", "z")])
 def test_carry_is_turned(reset, old, new):
-    """A GRU of either carry is rewritten in the other with the same outputs, and back with the same parameters."""
+    """Either carry is rewritten in the other, same outputs, and back (eq-gru-state-z, eq-gru-state-1-z)."""
     cell = GRU(3, 5, reset, old)
     params = drawn(cell)
     other, found = convert.gru_convention(cell, params, carry=new)
@@ -330,7 +330,7 @@ def test_carry_is_turned(reset, old, new):
 
 @pytest.mark.parametrize(("old", "new"), [("before", "after"), ("after", "before")])
 def test_reset_cannot_be_moved(old, new):
-    """The reset's place is part of the function: the refusal says why."""
+    """The reset's place is part of the function (eq-gru-candidate-before, eq-gru-candidate-after): refused."""
     cell = GRU(3, 5, old)
     with pytest.raises(ValueError, match=rf"cannot be written with reset='{new}'.* different functions"):
         convert.gru_convention(cell, drawn(cell), reset=new)

@@ -1,4 +1,4 @@
-"""The LSTM whose input gate is tied to its forget gate: chapter "Coupled gates"."""
+"""The LSTM whose input gate is tied to its forget gate: chapter "Coupled forget and input gates"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The LSTM with a forget gate: chapter "The LSTM cell"."""
+"""The LSTM with a forget gate: chapters "The LSTM cell" and "Backpropagation through the LSTM"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The LSTM whose gates see the memory: chapter "Peepholes"."""
+"""The LSTM whose gates see the memory: chapter "Peephole LSTM"."""
 
 from __future__ import annotations
 

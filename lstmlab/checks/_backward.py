@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..cells import LSTMState
 from . import Mistake, Output
 
-CHAPTER = 'chapter "The LSTM cell"'
+CHAPTER = 'chapter "Backpropagation through the LSTM"'
 ONE_STEP = f'{CHAPTER}, section "Backward through one step"'
 DH = f"{CHAPTER}, the hidden state on the way back (eq-lstm-dh)"
 DO = f"{CHAPTER}, the output gate on the way back (eq-lstm-do)"

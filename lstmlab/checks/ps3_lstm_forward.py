@@ -19,9 +19,9 @@ OUTPUT = f"{CHAPTER}, output gate (eq-lstm-output-gate)"
 HIDDEN = f"{CHAPTER}, hidden state (eq-lstm-hidden-state)"
 SIGMOID = f"{CHAPTER}, squashing functions (eq-squashing)"
 SEQUENCE = f'{CHAPTER}, the loop over a sequence in the section "The code"'
-PARAMETERS = f"{CHAPTER}, how many numbers it learns (eq-lstm-parameter-count)"
-HALF_LIFE = f"{CHAPTER}, the road back (eq-lstm-half-life)"
-BIAS = f'{CHAPTER}, section "How long the memory lasts"'
+PARAMETERS = f'{CHAPTER}, section "How many numbers it learns" (eq-lstm-parameter-count)'
+HALF_LIFE = f'{CHAPTER}, section "The half-life" (eq-lstm-half-life)'
+BIAS = f'{CHAPTER}, section "The forget bias"'
 
 
 # -- sigmoid -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from . import Case, Check, Mistake, Output, Source
 from ._backward import LOOP_MISTAKES, draw_params, draw_tapes, gradients_of, rarer_step_mistakes, step_mistakes
 from ._training import TrainingCheck, not_finite, one_step_of, unchanged, uphill
 
-CHAIN_RULE = 'chapter "The LSTM cell", section "The one rule" (eq-chain-rule)'
+CHAIN_RULE = 'chapter "Backpropagation through the LSTM", section "The one rule" (eq-chain-rule)'
 TRAINING = 'chapter "Training"'
 EXPLODING = 'chapter "Vanishing and exploding gradients", section "Clipping" (eq-clip)'
 

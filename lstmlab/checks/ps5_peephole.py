@@ -11,6 +11,13 @@ from ._backward import LOOP_MISTAKES, draw_params, draw_states, draw_tapes, grad
 
 CHAPTER = 'chapter "Peephole LSTM"'
 LSTM_CELL = 'chapter "The LSTM cell"'
+GATES = {"f": f"{CHAPTER}, forget gate (eq-peephole-forget-gate)",
+         "i": f"{CHAPTER}, input gate (eq-peephole-input-gate)",
+         "o": f"{CHAPTER}, output gate (eq-peephole-output-gate)"}
+EQUATIONS = f'{CHAPTER}, section "The equations"'
+DC = f"{CHAPTER}, the cell state on the way back (eq-peephole-dC)"
+DC_PREV = f"{CHAPTER}, the old cell state on the way back (eq-peephole-dC-prev)"
+DP = f"{CHAPTER}, the gradients of the peepholes (eq-peephole-dp)"
 
 
 def _peepholes(params):
@@ -48,28 +55,28 @@ def _forward_gate_mistakes(g):
     return (
         Mistake(f"the peephole of {g} missing", _peep(g), _Z[g],
                 f"The gate {g} reads h and x alone. With a peephole it sees the memory too, each unit its own.",
-                CHAPTER),
+                GATES[g]),
         Mistake(f"the peephole of {g} added after σ", f"{g} = sigmoid({_peep(g)})",
                 f"{g} = sigmoid({_Z[g]}) + p_{g} * {_SEEN[g]}",
                 "What the gate sees goes into the sum under the σ. Added after it, the gate can leave (0, 1), "
                 "and is no "
-                "share any more.", CHAPTER),
+                "share any more.", GATES[g]),
         Mistake(f"the peephole of {g} sees tanh(C)", _peep(g), f"{_Z[g]} + p_{g} * np.tanh({_SEEN[g]})",
                 "A peephole looks at the memory itself, before it is squashed and gated for the output: that is what "
-                "lets it count and time.", CHAPTER),
+                "lets it count and time.", GATES[g]),
         Mistake(f"the peephole of {g} sees h", _peep(g), f"{_Z[g]} + p_{g} * h_prev",
                 "h is what the output gate lets out, and W acts on it already. Behind a closed output gate only a "
-                "peephole sees what is stored.", CHAPTER),
+                "peephole sees what is stored.", GATES[g]),
         Mistake(f"the peephole of {other} used at {g}", _peep(g), f"{_Z[g]} + p_{other} * {_SEEN[g]}",
-                f"Each gate has a vector of its own. Compare the index in the line of {g}.", CHAPTER),
+                f"Each gate has a vector of its own. Compare the index in the line of {g}.", GATES[g]),
         Mistake(f"every unit's {g} sees the sum of the memory", _peep(g),
                 f"{_Z[g]} + p_{g} * {_SEEN[g]}.sum(axis=1, keepdims=True)",
                 "A peephole is a vector, not a matrix: the gate of a unit sees the memory of that unit and of "
                 "no other.",
-                CHAPTER),
+                GATES[g]),
         Mistake(f"the sign of the peephole of {g}", _peep(g), f"{_Z[g]} - p_{g} * {_SEEN[g]}",
                 "What the peephole sees is added; whether it opens or shuts the gate is for the sign of p to say.",
-                CHAPTER),
+                GATES[g]),
     )
 
 
@@ -78,20 +85,21 @@ STEP_MISTAKES = (
     *(mistake for g in "fio" for mistake in _forward_gate_mistakes(g)),
     Mistake("o sees C_{t−1}", _peep("o"), f"{_Z['o']} + p_o * C_prev",
             "f and i are computed before the memory changes. o comes after, and sees the memory as it is now.",
-            CHAPTER),
+            GATES["o"]),
     Mistake("f sees the memory without its bias", _peep("f"), 'hx @ params["W_f"].T + p_f * C_prev',
-            "The peephole is one more term in the sum; it does not take the place of the bias.", CHAPTER),
+            "The peephole is one more term in the sum; it does not take the place of the bias.", GATES["f"]),
     Mistake("i sees the memory without its bias", _peep("i"), 'hx @ params["W_i"].T + p_i * C_prev',
-            "The peephole is one more term in the sum; it does not take the place of the bias.", CHAPTER),
+            "The peephole is one more term in the sum; it does not take the place of the bias.", GATES["i"]),
     Mistake("o sees the memory without its bias", _peep("o"), 'hx @ params["W_o"].T + p_o * C',
-            "The peephole is one more term in the sum; it does not take the place of the bias.", CHAPTER),
+            "The peephole is one more term in the sum; it does not take the place of the bias.", GATES["o"]),
     Mistake("the candidate sees the memory", _Z["C"], f"{_Z['C']} + p_i * C_prev",
-            "Only the three gates have peepholes: they decide how much. What is written comes from h and x.", CHAPTER),
+            "Only the three gates have peepholes: they decide how much. What is written comes from h and x.",
+            EQUATIONS),
     Mistake("f and i swapped in the cell state", "f * C_prev + i * C_tilde", "i * C_prev + f * C_tilde",
             "Both gates are right, but each multiplies the other's partner.",
             f"{LSTM_CELL}, cell state (eq-lstm-cell-state)"),
     Mistake("the memory seen through the peephole as well as f", "f * C_prev + i", "f * (1 + p_f) * C_prev + i",
-            "The peephole acts inside the gate. The sum that makes C_t is that of the plain LSTM.", CHAPTER),
+            "The peephole acts inside the gate. The sum that makes C_t is that of the plain LSTM.", EQUATIONS),
     Mistake("no tanh on the output", _HIDDEN, _HIDDEN.replace("np.tanh(C)", "C"),
             "The last line is that of the plain LSTM: what is shown is squashed first.",
             f"{LSTM_CELL}, hidden state (eq-lstm-hidden-state)"),
@@ -138,59 +146,59 @@ _BACK = "dC * f + p_f * dz_f + p_i * dz_i"
 PEEPHOLE_MISTAKES = (
     Mistake("p_o's path into dC missing", " + p_o * dz_o\n", "\n",
             "C_t has one reader more than in the plain LSTM: the output gate sees it. What o sends back is missing.",
-            CHAPTER),
+            DC),
     Mistake("p_o's path into dC without σ′", "+ p_o * dz_o\n", "+ p_o * do\n",
-            "The peephole sits before the σ of the gate, so its gradient is that of the pre-activation.", CHAPTER),
+            "The peephole sits before the σ of the gate, so its gradient is that of the pre-activation.", DC),
     Mistake("p_o missing on the path from o into C", "+ p_o * dz_o\n", "+ dz_o\n",
-            "o sees the memory times its peephole weights, so what it sends back is multiplied by them.", CHAPTER),
+            "o sees the memory times its peephole weights, so what it sends back is multiplied by them.", DC),
     Mistake("p_f's path into dC_prev missing", _BACK, "dC * f + p_i * dz_i",
-            _READERS + "The share of f is missing.", CHAPTER),
+            _READERS + "The share of f is missing.", DC_PREV),
     Mistake("p_i's path into dC_prev missing", _BACK, "dC * f + p_f * dz_f",
-            _READERS + "The share of i is missing.", CHAPTER),
+            _READERS + "The share of i is missing.", DC_PREV),
     Mistake("both peepholes' paths into dC_prev missing", _BACK, "dC * f",
             _READERS + "The shares of both gates are missing. (The paper of 2002 cut them off on purpose; here the "
-            "gradient is the full one.)", CHAPTER),
+            "gradient is the full one.)", DC_PREV),
     Mistake("the peepholes' paths into dC_prev without σ′", _BACK, "dC * f + p_f * df + p_i * di",
             "The peepholes sit before the σ of their gates, so what they send back is the gradient of the "
-            "pre-activation times p.", CHAPTER),
+            "pre-activation times p.", DC_PREV),
     Mistake("the peepholes' weights missing on the way into dC_prev", _BACK, "dC * f + dz_f + dz_i",
             "f and i see the memory times their peephole weights, so what they send back is multiplied by these.",
-            CHAPTER),
+            DC_PREV),
     Mistake("p_f and p_i exchanged on the way into dC_prev", _BACK, "dC * f + p_i * dz_f + p_f * dz_i",
-            "Each gate sends its share back through its own peephole.", CHAPTER),
+            "Each gate sends its share back through its own peephole.", DC_PREV),
     Mistake("p_o's path into dC_prev too", _BACK, "dC * f + p_f * dz_f + p_i * dz_i + p_o * dz_o",
             "The output gate sees C_t and not C_{t−1}. Its share is in dC already, and comes back from there.",
-            CHAPTER),
+            DC_PREV),
     Mistake("dp_o with C_{t−1}", _LOOKS, '("f", dz_f, C_prev), ("i", dz_i, C_prev), ("o", dz_o, C_prev)',
             "A weight's gradient is that of the pre-activation times what the weight was multiplied by. What did o "
-            "see?", CHAPTER),
+            "see?", DP),
     Mistake("dp_f with C_t", _LOOKS, '("f", dz_f, C), ("i", dz_i, C_prev), ("o", dz_o, C)',
-            "f was computed before the memory changed. What did it see?", CHAPTER),
+            "f was computed before the memory changed. What did it see?", DP),
     Mistake("dp_i with C_t", _LOOKS, '("f", dz_f, C_prev), ("i", dz_i, C), ("o", dz_o, C)',
-            "i was computed before the memory changed. What did it see?", CHAPTER),
+            "i was computed before the memory changed. What did it see?", DP),
     Mistake("dp_f and dp_i with C_t", _LOOKS, '("f", dz_f, C), ("i", dz_i, C), ("o", dz_o, C)',
-            "Only o sees the memory after the step. f and i were computed before it changed.", CHAPTER),
+            "Only o sees the memory after the step. f and i were computed before it changed.", DP),
     Mistake("dp_f and dp_i exchanged", _LOOKS, '("f", dz_i, C_prev), ("i", dz_f, C_prev), ("o", dz_o, C)',
-            "The two gradients are stored under each other's name.", CHAPTER),
+            "The two gradients are stored under each other's name.", DP),
     Mistake("dp without σ′", _LOOKS, '("f", df, C_prev), ("i", di, C_prev), ("o", do, C)',
-            "A peephole sits before the σ of its gate, so its gradient needs that of the pre-activation.", CHAPTER),
+            "A peephole sits before the σ of its gate, so its gradient needs that of the pre-activation.", DP),
     Mistake("dp with h in place of C", _LOOKS, '("f", dz_f, h_prev), ("i", dz_i, h_prev), ("o", dz_o, o * np.tanh(C))',
-            "A peephole looks at the memory, and not at what is shown of it.", CHAPTER),
+            "A peephole looks at the memory, and not at what is shown of it.", DP),
     Mistake("dp with tanh(C)", _DP, "(dz * np.tanh(seen)).sum(axis=0)",
-            "A peephole looks at the memory as it is, before any squashing.", CHAPTER),
+            "A peephole looks at the memory as it is, before any squashing.", DP),
     Mistake("dp not multiplied by what was seen", _DP, "(dz + 0.0 * seen).sum(axis=0)",
             "That is the gradient of a bias. A peephole's weight was multiplied by the memory, so its gradient is too.",
-            CHAPTER),
+            DP),
     Mistake("dp averaged over the batch", _DP, "(dz * seen).mean(axis=0)",
             "All examples read the same peephole, and gradients of several readers add up: a sum, not a mean.",
-            CHAPTER),
+            DP),
     Mistake("dp not summed over the batch", _DP, "dz * seen",
-            "A peephole has one number per unit, whatever the batch, and so has its gradient.", CHAPTER),
+            "A peephole has one number per unit, whatever the batch, and so has its gradient.", DP),
     Mistake("a full matrix in place of a diagonal", _DP, "dz.T @ seen",
             "A peephole is a vector: unit k's gate sees the memory of unit k alone. Off the diagonal there are no "
-            "weights to have a gradient.", CHAPTER),
+            "weights to have a gradient.", DP),
     Mistake("the product summed before it is taken", _DP, "dz.sum(axis=0) * seen.sum(axis=0)",
-            "The gradient is a sum of products, one for each example; yours is the product of two sums.", CHAPTER),
+            "The gradient is a sum of products, one for each example; yours is the product of two sums.", DP),
 )
 
 _BACKWARD_INNER = (Source(PeepholeLSTM.step_backward, "peephole_step_backward", PeepholeLSTM),)
@@ -235,7 +243,7 @@ def peephole_gradients(params, xs, h0, C0, dhs, dh, dC):
     return np.stack(hs), np.stack(dxs), dh, dC, dparams
 
 
-_TAPE, _FORWARD = "tape._asdict()", 'chapter "The LSTM cell", the loops over a sequence in the section "The code"'
+_TAPE, _FORWARD = "tape._asdict()", 'chapter "Backpropagation through the LSTM", section "The code"'
 SEQUENCE_MISTAKES = (
     Mistake("the tape keeps the new h as h_prev", _TAPE, "tape._replace(h_prev=state.h)._asdict()",
             "The backward step asks what the boxes read, which is h BEFORE the step. Was h overwritten before the tape "

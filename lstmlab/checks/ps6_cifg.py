@@ -11,6 +11,12 @@ from . import Case, Check, Mistake, Output, Source
 from ._backward import draw_params, draw_states, draw_tapes, gradients_of, step_mistakes
 
 CHAPTER = 'chapter "Coupled forget and input gates"'
+CELL_STATE = f"{CHAPTER}, cell state (eq-cifg-cell-state)"
+TIE = f"{CHAPTER}, input gate (eq-cifg-input-gate)"
+DF = f"{CHAPTER}, the forget gate on the way back (eq-cifg-df)"
+DC_TILDE = f"{CHAPTER}, what the memory was made of (eq-cifg-products)"
+SAVED = f'{CHAPTER}, section "What it saves" (eq-cifg-parameter-count)'
+DISGUISE = f'{CHAPTER}, section "An LSTM in disguise"'
 LSTM_CELL = 'chapter "The LSTM cell"'
 COUNT = f"{LSTM_CELL}, how many numbers it learns (eq-lstm-parameter-count)"
 
@@ -36,26 +42,26 @@ _JOIN = "np.concatenate([h_prev, x], axis=1)"
 STEP_MISTAKES = (
     Mistake("the wrong gate kept", _SUM, "i * C_prev + f * C_tilde",
             "f keeps the old and 1 − f lets in the new. In yours the gate that is learnt lets in the new, which is how "
-            "Greff et al. write it; with parameters named f, it is the old.", CHAPTER),
+            "Greff et al. write it; with parameters named f, it is the old.", CELL_STATE),
     Mistake("the forget gate on both", _SUM, "f * C_prev + f * C_tilde",
-            "What is forgotten makes room for what is new: the more is kept, the less enters.", CHAPTER),
+            "What is forgotten makes room for what is new: the more is kept, the less enters.", CELL_STATE),
     Mistake("the new content enters whole", _SUM, "f * C_prev + C_tilde",
-            "The candidate has a gate here as well, though without parameters of its own.", CHAPTER),
+            "The candidate has a gate here as well, though without parameters of its own.", CELL_STATE),
     Mistake("the old content is kept whole", _SUM, "C_prev + i * C_tilde",
-            "The old state is multiplied by f, or nothing is ever forgotten.", CHAPTER),
+            "The old state is multiplied by f, or nothing is ever forgotten.", CELL_STATE),
     Mistake("the old content dropped", _SUM, "i * C_tilde",
-            "Without the old state there is no memory.", CHAPTER),
+            "Without the old state there is no memory.", CELL_STATE),
     Mistake("the new content subtracted", _SUM, "f * C_prev - i * C_tilde",
             "C_t is a mean of the old memory and the candidate, weighted by f and 1 − f; both enter with a plus.",
-            CHAPTER),
+            CELL_STATE),
     Mistake("the gates' shares do not add up to 1", _TIE, "i = 1 - f ** 2",
-            "Coupled means that what is kept and what is let in make up one whole.", CHAPTER),
+            "Coupled means that what is kept and what is let in make up one whole.", TIE),
     Mistake("i from the pre-activation of f", _TIE, f'i = 1 - ({_Z["f"]})',
-            "The two shares are tied after the σ: a share is taken from one, and not a pre-activation.", CHAPTER),
+            "The two shares are tied after the σ: a share is taken from one, and not a pre-activation.", TIE),
     Mistake("i computed with the parameters of C", _TIE, f'i = sigmoid({_Z["C"]})',
-            "The input gate has no parameters in this cell, and borrows none: it follows from f.", CHAPTER),
+            "The input gate has no parameters in this cell, and borrows none: it follows from f.", TIE),
     Mistake("i computed with the parameters of o", _TIE, f'i = sigmoid({_Z["o"]})',
-            "The input gate has no parameters in this cell, and borrows none: it follows from f.", CHAPTER),
+            "The input gate has no parameters in this cell, and borrows none: it follows from f.", TIE),
     Mistake("[x, h] in place of [h, x]", f"{_JOIN}  ", "np.concatenate([x, h_prev], axis=1)  ",
             "The columns of each W are ordered for [h, x].", f"{LSTM_CELL}, forget gate (eq-lstm-forget-gate)"),
     *(Mistake(f"{symbol} without its bias", f' + params["b_{g}"]', "",
@@ -112,31 +118,31 @@ _DF, _DC_TILDE = "dC * C_prev - di", "dC * (1 - f)"
 COUPLED_MISTAKES = (
     Mistake("the path through i lost", _DF, "dC * C_prev",
             "f is read twice: it multiplies the old memory, and 1 − f multiplies the candidate. The second reader's "
-            "share is missing.", CHAPTER),
+            "share is missing.", DF),
     Mistake("the path through the old memory lost", _DF, "-di",
             "f is read twice: it multiplies the old memory, and 1 − f multiplies the candidate. The first reader's "
-            "share is missing.", CHAPTER),
+            "share is missing.", DF),
     Mistake("the sign of the share through i", _DF, "dC * C_prev + di",
-            "i gets smaller when f gets larger, so what comes back through i comes with the other sign.", CHAPTER),
+            "i gets smaller when f gets larger, so what comes back through i comes with the other sign.", DF),
     Mistake("the sign of df", _DF, "di - dC * C_prev",
             "Opening f keeps more of the old and lets in less of the new. Yours has both the wrong way round.",
-            CHAPTER),
+            DF),
     Mistake("the share through i passed through a σ′ of its own", _DF, "dC * C_prev - di * f * (1 - f)",
             "i has no σ of its own: it is one minus f. There is one σ on the way, that of f, and it comes later.",
-            CHAPTER),
+            DF),
     Mistake("the share through i multiplied by 1 − f", _DF, "dC * C_prev - di * (1 - f)",
-            "i is one minus f, and the derivative of that with respect to f is a number.", CHAPTER),
+            "i is one minus f, and the derivative of that with respect to f is a number.", DF),
     Mistake("i's gradient with the candidate's slope", _DF, "dC * C_prev - di * (1 - C_tilde ** 2)",
-            "The slope of the candidate's tanh belongs to the way into W_C; f meets the candidate after it.", CHAPTER),
+            "The slope of the candidate's tanh belongs to the way into W_C; f meets the candidate after it.", DF),
     Mistake("the candidate's gradient multiplied by f", _DC_TILDE, "dC * f",
             "The candidate was multiplied by what f leaves, and the same share of the gradient goes back to it.",
-            CHAPTER),
+            DC_TILDE),
     Mistake("the candidate's gradient without a gate", _DC_TILDE, "dC",
-            "The candidate entered through a gate, though one without parameters; so does its gradient.", CHAPTER),
+            "The candidate entered through a gate, though one without parameters; so does its gradient.", DC_TILDE),
     Mistake("the candidate's gradient multiplied by o", _DC_TILDE, "dC * o",
-            "The output gate decides what is shown. What lets the candidate in is tied to f.", CHAPTER),
+            "The output gate decides what is shown. What lets the candidate in is tied to f.", DC_TILDE),
     Mistake("the candidate's gradient multiplied by f − 1", _DC_TILDE, "dC * (f - 1)",
-            "The candidate enters with a plus. The minus belongs to the way from i to f.", CHAPTER),
+            "The candidate enters with a plus. The minus belongs to the way from i to f.", DC_TILDE),
 )
 
 BACKWARD_CHECK = Check(
@@ -183,21 +189,21 @@ _SHAPES = (
 )
 COUNT_MISTAKES = (
     Mistake("four boxes counted", _RETURN, "return count + saved, saved",
-            "That is the LSTM. The input gate has no parameters here: it follows from f.", CHAPTER),
+            "That is the LSTM. The input gate has no parameters here: it follows from f.", SAVED),
     Mistake("two boxes counted", _RETURN, "return count - saved, saved",
-            "f and o are two boxes, and the candidate is a third.", CHAPTER),
+            "f and o are two boxes, and the candidate is a third.", SAVED),
     Mistake("nothing saved", _RETURN, "return count, 0 * saved",
-            "The input gate's weights and biases are not there any more. How many were they?", CHAPTER),
+            "The input gate's weights and biases are not there any more. How many were they?", SAVED),
     Mistake("what is left returned as what is saved", _RETURN, "return count, count",
-            "What is saved is the difference to the LSTM of the same sizes.", CHAPTER),
+            "What is saved is the difference to the LSTM of the same sizes.", SAVED),
     Mistake("the LSTM's count returned as what is saved", _RETURN, "return count, count + saved",
-            "What is saved is the difference to the LSTM of the same sizes.", CHAPTER),
+            "What is saved is the difference to the LSTM of the same sizes.", SAVED),
     Mistake("saved with the wrong sign", _RETURN, "return count, -saved",
-            "The LSTM of the same sizes has more parameters, so what is saved is a positive number.", CHAPTER),
+            "The LSTM of the same sizes has more parameters, so what is saved is a positive number.", SAVED),
     Mistake("count and saving exchanged", _RETURN, "return saved, count",
-            "The count comes first, and then what is saved.", CHAPTER),
+            "The count comes first, and then what is saved.", SAVED),
     Mistake("only the weights saved", _RETURN, "return count, saved - hidden_size",
-            "The input gate's box has weights and a bias, and both of them go.", CHAPTER),
+            "The input gate's box has weights and a bias, and both of them go.", SAVED),
     *_SHAPES,
 )
 
@@ -237,20 +243,20 @@ _FITS = "cifg_parameter_count(input_size, H + 1)[0] <= budget"
 SIZE_MISTAKES = (
     Mistake("a budget may not be used up", _FITS, "cifg_parameter_count(input_size, H + 1)[0] < budget",
             "At most means that the budget itself is allowed: look at your comparison where it is met exactly.",
-            CHAPTER),
+            SAVED),
     Mistake("one unit too many", "return H", "return H + 1",
             "With that many units the cell has more parameters than the budget. The loop goes one step too far.",
-            CHAPTER),
+            SAVED),
     Mistake("one unit too few", "return H", "return H - 1",
-            "One unit more would still fit within the budget: look at where your loop ends.", CHAPTER),
+            "One unit more would still fit within the budget: look at where your loop ends.", SAVED),
     Mistake("the LSTM's hidden size", _FITS, "sum(cifg_parameter_count(input_size, H + 1)) <= budget",
             "That many units an LSTM could have. With coupled gates a box is saved, and the budget goes further.",
-            CHAPTER),
+            SAVED),
     Mistake("the budget compared with what is saved", _FITS, "cifg_parameter_count(input_size, H + 1)[1] <= budget",
-            "Compare the budget with the count, and not with what is saved.", CHAPTER),
+            "Compare the budget with the count, and not with what is saved.", SAVED),
     Mistake("the saving added to the budget twice", _FITS,
             "cifg_parameter_count(input_size, H + 1)[0] <= budget * 4 / 3",
-            "The budget is what the cell may have. That a box is missing is in its count already.", CHAPTER),
+            "The budget is what the cell may have. That a box is missing is in its count already.", SAVED),
 )
 
 SIZE_CHECK = Check(
@@ -280,31 +286,31 @@ def cifg_to_lstm(params):
 _TIED, _SAME = '-params["W_f"], -params["b_f"]', "return params | {"
 TO_LSTM_MISTAKES = (
     Mistake("the input gate equal to the forget gate", _TIED, 'params["W_f"], params["b_f"]',
-            "With equal parameters the two gates are equal. Which change of z turns σ(z) into 1 − σ(z)?", CHAPTER),
+            "With equal parameters the two gates are equal. Which change of z turns σ(z) into 1 − σ(z)?", DISGUISE),
     Mistake("the sign of the weights", _TIED, 'params["W_f"], -params["b_f"]',
-            "The whole pre-activation changes its sign, and the weights are a part of it.", CHAPTER),
+            "The whole pre-activation changes its sign, and the weights are a part of it.", DISGUISE),
     Mistake("the sign of the bias", _TIED, '-params["W_f"], params["b_f"]',
-            "The whole pre-activation changes its sign, and the bias is a part of it.", CHAPTER),
+            "The whole pre-activation changes its sign, and the bias is a part of it.", DISGUISE),
     Mistake("1 minus the parameters", _TIED, '1 - params["W_f"], 1 - params["b_f"]',
-            "The gates add up to one, but not their parameters: the σ is in between.", CHAPTER),
+            "The gates add up to one, but not their parameters: the σ is in between.", DISGUISE),
     Mistake("1 minus the bias", _TIED, '-params["W_f"], 1 - params["b_f"]',
-            "The gates add up to one, but not their biases: the σ is in between.", CHAPTER),
+            "The gates add up to one, but not their biases: the σ is in between.", DISGUISE),
     Mistake("an input gate that is always half open", _TIED, '0 * params["W_f"], 0 * params["b_f"]',
-            "With parameters of zero the input gate stands at one half, whatever the forget gate does.", CHAPTER),
+            "With parameters of zero the input gate stands at one half, whatever the forget gate does.", DISGUISE),
     Mistake("the candidate's parameters in the input gate", _TIED, '-params["W_C"], -params["b_C"]',
-            "The input gate is tied to the forget gate, and not to the candidate.", CHAPTER),
+            "The input gate is tied to the forget gate, and not to the candidate.", DISGUISE),
     Mistake("the output gate's parameters in the input gate", _TIED, '-params["W_o"], -params["b_o"]',
-            "The input gate is tied to the forget gate, and not to the output gate.", CHAPTER),
+            "The input gate is tied to the forget gate, and not to the output gate.", DISGUISE),
     Mistake("twice the pre-activation", _TIED, '-2 * params["W_f"], -2 * params["b_f"]',
             "The factor of two belongs to the relation between σ and tanh. Between σ(z) and 1 − σ(z) there is none.",
-            CHAPTER),
+            DISGUISE),
     Mistake("the forget gate changed", _SAME, 'return params | {"W_f": W_i, "b_f": b_i} | {',
-            "The forget gate is what it was. Was one array changed in place under both names?", CHAPTER),
+            "The forget gate is what it was. Was one array changed in place under both names?", DISGUISE),
     Mistake("the wrong gate kept", '-params["W_f"], -params["b_f"]\n    return params | {',
             'params["W_f"], params["b_f"]\n    return params | {"W_f": -params["W_f"], "b_f": -params["b_f"]} | {',
-            "The two gates are exchanged. The parameters named f are those of the gate that keeps the old.", CHAPTER),
+            "The two gates are exchanged. The parameters named f are those of the gate that keeps the old.", DISGUISE),
     Mistake("the reciprocal of the parameters", _TIED, '1 / params["W_f"], 1 / params["b_f"]',
-            "A gate is not undone by dividing. Which change of z turns σ(z) into 1 − σ(z)?", CHAPTER),
+            "A gate is not undone by dividing. Which change of z turns σ(z) into 1 − σ(z)?", DISGUISE),
 )
 
 TO_LSTM_CHECK = Check(

@@ -10,12 +10,19 @@ from ..convert import _stack, _unstack, gru_convention
 from . import Case, Check, Mistake, Output, Source
 
 CHAPTER = 'chapter "The GRU"'
-UPDATE = f"{CHAPTER}, update gate"
-RESET = f"{CHAPTER}, reset gate"
-CANDIDATE = f"{CHAPTER}, candidate, reset before and reset after"
-STATE = f"{CHAPTER}, new state and the two ways to read z"
-BACKWARD = f"{CHAPTER}, gradients of one step"
-FRAMEWORKS = f"{CHAPTER}, the layout of torch"
+UPDATE = f"{CHAPTER}, update gate (eq-gru-update-gate)"
+RESET = f"{CHAPTER}, reset gate (eq-gru-reset-gate)"
+CANDIDATE = (f'{CHAPTER}, section "The candidate, reset before or after" (eq-gru-candidate-before) and '
+             "(eq-gru-candidate-after)")
+STATE = f'{CHAPTER}, section "The new state, carry z or 1−z" (eq-gru-state-z) and (eq-gru-state-1-z)'
+CARRIES = f'{CHAPTER}, section "Two carries, one family"'
+NEW_STATE = f"{CHAPTER}, the new state on the way back (eq-gru-dh)"
+SLOPES = f"{CHAPTER}, through the squashing functions (eq-gru-dz-n) and (eq-gru-gates)"
+COLLECT = f'{CHAPTER}, section "What both share" (eq-gru-dh-prev) and (eq-gru-dx)'
+WEIGHTS = f'{CHAPTER}, section "What both share" (eq-gru-dW-n) and (eq-gru-gates)'
+BEFORE = f'{CHAPTER}, section "Reset before" (eq-gru-before-drh) and (eq-gru-before-dr)'
+AFTER = f'{CHAPTER}, section "Reset after" (eq-gru-after-dr) and (eq-gru-after-dm)'
+FRAMEWORKS = f'{CHAPTER}, section "The layout of torch"'
 THROUGH_TIME = 'chapter "Backpropagation through time"'
 
 _STEP = Source(GRU.step, "gru_step", GRU)
@@ -218,7 +225,7 @@ _NAMES, _NEGATE = 'if name in ("W_z", "b_z")', "sign * value"
 
 
 def _flipped(names, name, why):
-    return Mistake(name, _NAMES, f"if name in {names}", why, STATE)
+    return Mistake(name, _NAMES, f"if name in {names}", why, CARRIES)
 
 
 FLIP_MISTAKES = (
@@ -240,11 +247,11 @@ FLIP_MISTAKES = (
     _flipped('("W_z", "b_z", "W_r", "b_r")', "the reset gate changed too",
              "The update gate is right. The reset gate means the same in both conventions."),
     Mistake("1 minus the parameters", _NEGATE, "1 - value",
-            "It is the gate that becomes 1 minus what it was, after σ. Which change before σ does that?", STATE),
+            "It is the gate that becomes 1 minus what it was, after σ. Which change before σ does that?", CARRIES),
     Mistake("the inverse of the parameters", _NEGATE, "1 / value",
-            "The gate is to become 1 minus what it was. Look at how σ(−a) and σ(a) belong together.", STATE),
+            "The gate is to become 1 minus what it was. Look at how σ(−a) and σ(a) belong together.", CARRIES),
     Mistake("the parameters set to zero", f"{_NEGATE} {_NAMES}", f"0.0 * value {_NAMES}",
-            "At zero the gate stands at one half for every input, and what was learnt is lost.", STATE),
+            "At zero the gate stands at one half for every input, and what was learnt is lost.", CARRIES),
 )
 
 FLIP_CHECK = Check(
@@ -304,152 +311,154 @@ _FOUR_PATHS = ("h_prev is read in four places: carried on by z, in the candidate
                "shares are added. ")
 
 
-def _backward(name, old, new, why):
-    return Mistake(name, old, new, why, BACKWARD)
+def _backward(see, name, old, new, why):
+    return Mistake(name, old, new, why, see)
 
 
 STEP_BACKWARD_MISTAKES = (
-    _backward("the direct path missing in dh_prev", _DIRECT, "dh_prev = 0.0 * dh",
+    _backward(NEW_STATE, "the direct path missing in dh_prev", _DIRECT, "dh_prev = 0.0 * dh",
               _FOUR_PATHS + "Yours lacks the first, the one along which a gradient survives many steps."),
-    _backward("the direct path without its gate", _DIRECT, "dh_prev = dh",
+    _backward(NEW_STATE, "the direct path without its gate", _DIRECT, "dh_prev = dh",
               "Only a share of the old state was carried on, so only that share of dh comes back along this path."),
-    _backward("the direct path with 1 − z", _DIRECT, "dh_prev = dh * (1 - keep)",
+    _backward(NEW_STATE, "the direct path with 1 − z", _DIRECT, "dh_prev = dh * (1 - keep)",
               "What multiplied h_prev on the way forward multiplies dh on the way back. Here that is z."),
-    _backward("the candidate's share with z", _DN, "dn = dh * keep",
+    _backward(NEW_STATE, "the candidate's share with z", _DN, "dn = dh * keep",
               "What multiplied n on the way forward multiplies dh on the way back. Here that is 1 − z."),
-    _backward("dh reaches the candidate whole", _DN, "dn = dh",
+    _backward(NEW_STATE, "dh reaches the candidate whole", _DN, "dn = dh",
               "Only a share of the candidate entered the state, so only that share of dh comes back to it."),
-    _backward("z and 1 − z exchanged", f"{_DIRECT}\n        {_DN}",
+    _backward(NEW_STATE, "z and 1 − z exchanged", f"{_DIRECT}\n        {_DN}",
               "dh_prev = dh * (1 - keep)\n        dn = dh * keep",
               "Old state and candidate got each other's factor. With carry z it is z that kept the old state."),
-    _backward("the sign of dz", _DKEEP, "dkeep = dh * (n - h_prev)",
+    _backward(NEW_STATE, "the sign of dz", _DKEEP, "dkeep = dh * (n - h_prev)",
               "If z grows, the state moves towards the old one and away from the candidate. Which of the two has the "
               "plus sign in the derivative?"),
-    _backward("dz lacks the candidate", _DKEEP, "dkeep = dh * h_prev",
+    _backward(NEW_STATE, "dz lacks the candidate", _DKEEP, "dkeep = dh * h_prev",
               "z stands in both terms of the new state; the second one holds 1 − z, whose derivative is −1."),
-    _backward("dz lacks the old state", _DKEEP, "dkeep = -dh * n",
+    _backward(NEW_STATE, "dz lacks the old state", _DKEEP, "dkeep = -dh * n",
               "z stands in both terms of the new state, also beside h_prev."),
-    _backward("tanh′ missing", _DZ_N, "dz_n = dn",
+    _backward(SLOPES, "tanh′ missing", _DZ_N, "dz_n = dn",
               "Between n and its pre-activation stands a tanh: its slope multiplies what comes back."),
-    _backward("tanh′ without the square", _DZ_N, "dz_n = dn * (1 - n)",
+    _backward(SLOPES, "tanh′ without the square", _DZ_N, "dz_n = dn * (1 - n)",
               "The slope of tanh is largest, and 1, at zero, and falls off to both sides alike. Yours does not."),
-    _backward("tanh′ taken of n as if it were a pre-activation", _DZ_N, "dz_n = dn * (1 - np.tanh(n) ** 2)",
+    _backward(SLOPES, "tanh′ taken of n as if it were a pre-activation", _DZ_N, "dz_n = dn * (1 - np.tanh(n) ** 2)",
               "n has already been through the tanh. Its slope is written with n itself; another tanh is one too "
               "many."),
-    _backward("σ′ on the candidate", _DZ_N, "dz_n = dn * n * (1 - n)",
+    _backward(SLOPES, "σ′ on the candidate", _DZ_N, "dz_n = dn * n * (1 - n)",
               "That is the slope of σ; the candidate went through a tanh."),
-    _backward("σ′ of z missing", _DZ_Z, "dz_z = dz",
+    _backward(SLOPES, "σ′ of z missing", _DZ_Z, "dz_z = dz",
               "Between z and its pre-activation stands a σ: its slope multiplies what comes back."),
-    _backward("σ′ of r missing", _DZ_R, "dz_r = dr",
+    _backward(SLOPES, "σ′ of r missing", _DZ_R, "dz_r = dr",
               "Between r and its pre-activation stands a σ: its slope multiplies what comes back."),
-    _backward("σ′ of both gates missing", f"{_DZ_R}\n        {_DZ_Z}", "dz_r = dr\n        dz_z = dz",
+    _backward(SLOPES, "σ′ of both gates missing", f"{_DZ_R}\n        {_DZ_Z}", "dz_r = dr\n        dz_z = dz",
               "Between each gate and its pre-activation stands a σ: its slope multiplies what comes back."),
-    _backward("tanh′ on both gates", f"{_DZ_R}\n        {_DZ_Z}",
+    _backward(SLOPES, "tanh′ on both gates", f"{_DZ_R}\n        {_DZ_Z}",
               "dz_r = dr * (1 - r ** 2)\n        dz_z = dz * (1 - z ** 2)",
               "That is the slope of tanh; the gates went through a σ."),
-    _backward("σ′ taken of the gates as if they were pre-activations", f"{_DZ_R}\n        {_DZ_Z}",
+    _backward(SLOPES, "σ′ taken of the gates as if they were pre-activations", f"{_DZ_R}\n        {_DZ_Z}",
               "dz_r = dr * sigmoid(r) * (1 - sigmoid(r))\n        dz_z = dz * sigmoid(z) * (1 - sigmoid(z))",
               "z and r have already been through σ. The slope is written with them as they are."),
-    _backward("the slope of z used for r", _DZ_R, "dz_r = dr * z * (1 - z)",
+    _backward(SLOPES, "the slope of z used for r", _DZ_R, "dz_r = dr * z * (1 - z)",
               "Each gate has its own slope, taken at its own value."),
-    _backward("the slope of r used for z", _DZ_Z, "dz_z = dz * r * (1 - r)",
+    _backward(SLOPES, "the slope of r used for z", _DZ_Z, "dz_z = dz * r * (1 - r)",
               "Each gate has its own slope, taken at its own value."),
-    _backward("the path through the reset gate missing", _DHX, 'dhx = dz_z @ params["W_z"]',
+    _backward(COLLECT, "the path through the reset gate missing", _DHX, 'dhx = dz_z @ params["W_z"]',
               _FOUR_PATHS + "Yours lacks the one through r, in dh_prev and in dx: r was computed from both."),
-    _backward("the path through the update gate missing", _DHX, 'dhx = dz_r @ params["W_r"]',
+    _backward(COLLECT, "the path through the update gate missing", _DHX, 'dhx = dz_r @ params["W_r"]',
               _FOUR_PATHS + "Yours lacks the one through z, in dh_prev and in dx: z was computed from both."),
-    _backward("the weights of the two gates exchanged", _DHX, 'dhx = dz_z @ params["W_r"] + dz_r @ params["W_z"]',
+    _backward(COLLECT, "the weights of the two gates exchanged", _DHX,
+              'dhx = dz_z @ params["W_r"] + dz_r @ params["W_z"]',
               "The gradient goes back through the matrix it came through: each gate's own."),
-    _backward("the path through the gates missing in dh_prev", _INTO_H, "dh_prev = dh_prev",
+    _backward(COLLECT, "the path through the gates missing in dh_prev", _INTO_H, "dh_prev = dh_prev",
               _FOUR_PATHS + "Yours lacks both that lead through the gates."),
-    _backward("the path through the gates missing in dx", _INTO_X, "dx = dz_n @ W_nx",
+    _backward(COLLECT, "the path through the gates missing in dx", _INTO_X, "dx = dz_n @ W_nx",
               "x is read in three places, the two gates and the candidate. Yours has the candidate's share alone."),
-    _backward("the path through the candidate missing in dx", _INTO_X, "dx = dhx[:, self.hidden_size:]",
+    _backward(COLLECT, "the path through the candidate missing in dx", _INTO_X, "dx = dhx[:, self.hidden_size:]",
               "x is read in three places, the two gates and the candidate. Yours lacks the candidate's share."),
-    _backward("the columns for h and x exchanged", f"{_INTO_H}\n        {_INTO_X}",
+    _backward(COLLECT, "the columns for h and x exchanged", f"{_INTO_H}\n        {_INTO_X}",
               "dh_prev = dh_prev + dhx[:, x.shape[1]:]\n        dx = dz_n @ W_nx + dhx[:, :x.shape[1]]",
               "What comes back through a gate's matrix has H + I columns in the order [h, x]: the first H belong to "
               "h_prev."),
-    _backward("[x, h] in the weight gradients of the gates", f"{_HX}\n", "hx = np.concatenate([x, h_prev], axis=1)\n",
+    _backward(WEIGHTS, "[x, h] in the weight gradients of the gates", f"{_HX}\n",
+              "hx = np.concatenate([x, h_prev], axis=1)\n",
               "The columns of dW are those of W, ordered for [h, x]."),
-    _backward("the gradients of z and r exchanged", _GATES,
+    _backward(WEIGHTS, "the gradients of z and r exchanged", _GATES,
               'dparams = {"W_r": dz_z.T @ hx, "b_r": dz_z.sum(axis=0), "W_z": dz_r.T @ hx, "b_z": dz_r.sum(axis=0)}',
               "They are right, but each stands under the other's name."),
-    _backward("the bias gradients averaged over the batch", _RETURN,
+    _backward(WEIGHTS, "the bias gradients averaged over the batch", _RETURN,
               'return dx, HState(dh_prev), {k: v / len(x) ** (k[0] == "b") for k, v in dparams.items()}',
               "The loss is the sum over the batch, so a bias collects the sum of what its rows send, not the mean."),
-    _backward("all parameter gradients averaged over the batch", _RETURN,
+    _backward(WEIGHTS, "all parameter gradients averaged over the batch", _RETURN,
               "return dx, HState(dh_prev), {k: v / len(x) for k, v in dparams.items()}",
               "The loss is the sum over the batch, so a parameter collects the sum of what the rows send. Whoever "
               "wants a mean has it in the loss, and so in dh, already."),
-    _backward("dh_prev left as it came", _RETURN, "return dx, HState(dh), dparams",
+    _backward(COLLECT, "dh_prev left as it came", _RETURN, "return dx, HState(dh), dparams",
               "What came back is the gradient after the step. The one before it is what the step before needs."),
 )
 
 _M, _DR, _INTO_H_N = "dm = dz_n * r", 'dr = dz_n * (h_prev @ W_nh.T + params["b_hn"])', "dh_prev = dh_prev + dm @ W_nh"
 _DW_NH, _DB_HN, _DB_N = "dW_nh = dm.T @ h_prev", 'dparams["b_hn"] = dm.sum(axis=0)', 'dparams["b_n"] = dz_n.sum(axis=0)'
 AFTER_MISTAKES = (
-    _backward("r missing on the way to the recurrent half", _M, "dm = dz_n",
+    _backward(AFTER, "r missing on the way to the recurrent half", _M, "dm = dz_n",
               "On the way forward r multiplied all of the recurrent half. On the way back it multiplies what that "
               "half receives: its weights, its bias and h_prev."),
-    _backward("dr multiplied by h_prev", _DR, "dr = dz_n * h_prev",
+    _backward(AFTER, "dr multiplied by h_prev", _DR, "dr = dz_n * h_prev",
               "What stood beside r on the way forward was the product with the weights, and its bias. (h_prev alone "
               "is what stands there with reset before.)"),
-    _backward("b_hn missing in dr", _DR, "dr = dz_n * (h_prev @ W_nh.T)",
+    _backward(AFTER, "b_hn missing in dr", _DR, "dr = dz_n * (h_prev @ W_nh.T)",
               "r multiplied the recurrent half with its bias, so that is what dr is multiplied by."),
-    _backward("dr multiplied by the whole pre-activation", _DR,
+    _backward(AFTER, "dr multiplied by the whole pre-activation", _DR,
               'dr = dz_n * (x @ W_nx.T + params["b_n"] + h_prev @ W_nh.T + params["b_hn"])',
               "r multiplied the recurrent half alone; what comes from the input has no part in dr."),
-    _backward("the slope of tanh missing in dr", _DR, 'dr = dn * (h_prev @ W_nh.T + params["b_hn"])',
+    _backward(AFTER, "the slope of tanh missing in dr", _DR, 'dr = dn * (h_prev @ W_nh.T + params["b_hn"])',
               "r stands inside the tanh, so what reaches it has passed the slope of the tanh."),
-    _backward("the path through the candidate missing in dh_prev", _INTO_H_N, "dh_prev = dh_prev",
+    _backward(AFTER, "the path through the candidate missing in dh_prev", _INTO_H_N, "dh_prev = dh_prev",
               _FOUR_PATHS + "Yours lacks the one through the candidate."),
-    _backward("r missing on the way from the candidate to h_prev", _INTO_H_N, "dh_prev = dh_prev + dz_n @ W_nh",
+    _backward(AFTER, "r missing on the way from the candidate to h_prev", _INTO_H_N, "dh_prev = dh_prev + dz_n @ W_nh",
               "The candidate saw h_prev through r, so r stands on the way back as well."),
-    _backward("r on the wrong side on the way to h_prev", _INTO_H_N, "dh_prev = dh_prev + (dz_n @ W_nh) * r",
+    _backward(AFTER, "r on the wrong side on the way to h_prev", _INTO_H_N, "dh_prev = dh_prev + (dz_n @ W_nh) * r",
               "The forward pass went through the matrix and then through r. The way back meets them in the opposite "
               "order."),
-    _backward("the recurrent weights of the candidate transposed", _INTO_H_N, "dh_prev = dh_prev + dm @ W_nh.T",
+    _backward(AFTER, "the recurrent weights of the candidate transposed", _INTO_H_N, "dh_prev = dh_prev + dm @ W_nh.T",
               "This block of weights is square, so both run. Forward the rows were multiplied by the transpose; "
               "backward it is turned once more."),
-    _backward("r missing in the recurrent part of dW_n", _DW_NH, "dW_nh = dz_n.T @ h_prev",
+    _backward(AFTER, "r missing in the recurrent part of dW_n", _DW_NH, "dW_nh = dz_n.T @ h_prev",
               "The recurrent half was multiplied by r, so its weights get what comes back through r."),
-    _backward("dW_n as with reset before", _DW_NH, "dW_nh = dz_n.T @ (r * h_prev)",
+    _backward(AFTER, "dW_n as with reset before", _DW_NH, "dW_nh = dz_n.T @ (r * h_prev)",
               "With reset after the matrix met the old state itself, and r came later: it belongs to what comes "
               "back, not to what went in."),
-    _backward("db_hn equal to db_n", _DB_HN, 'dparams["b_hn"] = dz_n.sum(axis=0)',
+    _backward(AFTER, "db_hn equal to db_n", _DB_HN, 'dparams["b_hn"] = dz_n.sum(axis=0)',
               "The two biases of the candidate are not alike: one of them was multiplied by r."),
-    _backward("db_n with r", _DB_N, 'dparams["b_n"] = dm.sum(axis=0)',
+    _backward(WEIGHTS, "db_n with r", _DB_N, 'dparams["b_n"] = dm.sum(axis=0)',
               "b_n stands beside the input, outside of what r multiplies."),
-    _backward("r on the way to x", _INTO_X, "dx = dm @ W_nx + dhx[:, self.hidden_size:]",
+    _backward(COLLECT, "r on the way to x", _INTO_X, "dx = dm @ W_nx + dhx[:, self.hidden_size:]",
               "The candidate sees the input as it is; r multiplies the recurrent half alone."),
-    _backward("r in the input part of dW_n", "dz_n.T @ x", "dm.T @ x",
+    _backward(WEIGHTS, "r in the input part of dW_n", "dz_n.T @ x", "dm.T @ x",
               "The candidate sees the input as it is; r multiplies the recurrent half alone."),
 )
 
 _DRH, _DR_B, _INTO_H_B = "drh = dz_n @ W_nh", "dr = drh * h_prev", "dh_prev = dh_prev + drh * r"
 BEFORE_MISTAKES = (
-    _backward("dr multiplied by r", _DR_B, "dr = drh * r",
+    _backward(BEFORE, "dr multiplied by r", _DR_B, "dr = drh * r",
               "A product gives to each factor the other one: what reaches r is multiplied by what stood beside it."),
-    _backward("dr lacks the old state", _DR_B, "dr = drh",
+    _backward(BEFORE, "dr lacks the old state", _DR_B, "dr = drh",
               "r multiplied the old state on the way forward, so what reaches r is multiplied by it."),
-    _backward("dr as with reset after", _DR_B, "dr = dz_n * (h_prev @ W_nh.T)",
+    _backward(BEFORE, "dr as with reset after", _DR_B, "dr = dz_n * (h_prev @ W_nh.T)",
               "With reset before r stands in front of the matrix: what comes back has to pass the matrix first."),
-    _backward("dr lacks the weights", _DR_B, "dr = dz_n * h_prev",
+    _backward(BEFORE, "dr lacks the weights", _DR_B, "dr = dz_n * h_prev",
               "Between r and the candidate stands the matrix: what comes back has to pass it on the way to r."),
-    _backward("the path through the candidate missing in dh_prev", _INTO_H_B, "dh_prev = dh_prev",
+    _backward(BEFORE, "the path through the candidate missing in dh_prev", _INTO_H_B, "dh_prev = dh_prev",
               _FOUR_PATHS + "Yours lacks the one through the candidate."),
-    _backward("r missing on the way from the candidate to h_prev", _INTO_H_B, "dh_prev = dh_prev + drh",
+    _backward(BEFORE, "r missing on the way from the candidate to h_prev", _INTO_H_B, "dh_prev = dh_prev + drh",
               "The candidate saw h_prev through r, so r stands on the way back as well."),
-    _backward("r on the wrong side on the way to h_prev", _INTO_H_B, "dh_prev = dh_prev + (dz_n * r) @ W_nh",
+    _backward(BEFORE, "r on the wrong side on the way to h_prev", _INTO_H_B, "dh_prev = dh_prev + (dz_n * r) @ W_nh",
               "The forward pass went through r and then through the matrix. The way back meets them in the opposite "
               "order."),
-    _backward("the recurrent weights of the candidate transposed", _DRH, "drh = dz_n @ W_nh.T",
+    _backward(BEFORE, "the recurrent weights of the candidate transposed", _DRH, "drh = dz_n @ W_nh.T",
               "This block of weights is square, so both run. Forward the rows were multiplied by the transpose; "
               "backward it is turned once more."),
-    _backward("r missing in the recurrent part of dW_n", "dz_n.T @ (r * h_prev)", "dz_n.T @ h_prev",
+    _backward(BEFORE, "r missing in the recurrent part of dW_n", "dz_n.T @ (r * h_prev)", "dz_n.T @ h_prev",
               "What met the matrix on the way forward was the reset state, not the old one."),
-    _backward("dW_n as with reset after", "dz_n.T @ (r * h_prev)", "(r * dz_n).T @ h_prev",
+    _backward(BEFORE, "dW_n as with reset after", "dz_n.T @ (r * h_prev)", "(r * dz_n).T @ h_prev",
               "With reset before r belongs to what went into the matrix, not to what comes back."),
 )
 

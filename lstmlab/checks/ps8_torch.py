@@ -14,7 +14,7 @@ from .ps3_lstm_forward import FORWARD_MISTAKES, HIDDEN, SEQUENCE, STEP_MISTAKES
 
 TORCH = 'chapter "From NumPy to Torch"'
 CELL = 'chapter "The LSTM cell"'
-BACKWARD = f'{CELL}, section "The derivation of the backward pass"'
+BACKWARD = 'chapter "Backpropagation through the LSTM", section "The derivation of the backward pass"'
 
 ERRORS = {
     "in-place operation": "Autograd needs the values that the forward pass used. An in-place update (+=, *=, a method "

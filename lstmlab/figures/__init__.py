@@ -2,8 +2,9 @@
 
 from ._style import plot_style
 from ._svg import Svg
-from .cells import lstm_diagram
-from .plots import themed_svg
+from .cells import carousel_diagram, cifg_diagram, gru_diagram, lstm_diagram, peephole_diagram
+from .plots import fingerprints, themed_svg
 from .recurrent import backward_diagram, rnn_diagram, unrolled_diagram
 
-__all__ = ["Svg", "backward_diagram", "lstm_diagram", "plot_style", "rnn_diagram", "themed_svg", "unrolled_diagram"]
+__all__ = ["Svg", "backward_diagram", "carousel_diagram", "cifg_diagram", "fingerprints", "gru_diagram", "lstm_diagram",
+           "peephole_diagram", "plot_style", "rnn_diagram", "themed_svg", "unrolled_diagram"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 
-from ._style import FONT, FRAME, LINE, ROAD, STYLESHEET, SUBSCRIPT, TEXT, ink
+from ._style import BOLD, FONT, FRAME, LINE, ROAD, STYLESHEET, SUBSCRIPT, TEXT, ink
 
 Point = tuple[float, float]
 
@@ -81,9 +81,9 @@ class Drawing:
                            f'stroke-width="{FRAME}"/>')
 
     def wire(self, part: str, *points: Point, colour: str = "currentColor", road: bool = False,
-             arrow: bool = True) -> None:
-        """A line through `points` with rounded corners; a road is the wide line of what is carried on."""
-        width = ROAD if road else LINE
+             bold: bool = False, arrow: bool = True) -> None:
+        """A line through `points` with rounded corners; a road is the wide line of what is carried on, bold is new."""
+        width = ROAD if road else BOLD if bold else LINE
         (x, y), (x_before, y_before) = points[-1], points[-2]
         length = abs(x - x_before) + abs(y - y_before)              # wires run along the axes
         along = ((x - x_before) / length, (y - y_before) / length)
@@ -164,4 +164,4 @@ def _text(x: float, y: float, *pieces: tuple[str, str], anchor: str = "middle", 
             f"{row}</text>")
 
 
-MEMORY, GATE, SQUASH = ink("memory"), ink("gate"), ink("squash")
+MEMORY, GATE, SQUASH, MARK = ink("memory"), ink("gate"), ink("squash"), ink("mark")

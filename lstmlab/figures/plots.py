@@ -1,10 +1,12 @@
-"""A matplotlib figure as inline SVG in the colours of the page's theme."""
+"""Matplotlib figures as inline SVG in the colours of the page's theme."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from typing import Any
 
 from ._style import INKS, ink, plot_style
@@ -54,6 +56,58 @@ def themed_svg(figure: Any, *, title: str, alt: str) -> Svg:
     _, _, width, height = map(float, root.get("viewBox").split())
     _keep_ids_apart(root, salt)
     return Svg(title, alt, width, height, _recolour("".join(_markup(child) for child in root)))
+
+
+def fingerprints(errors: Mapping[str, Mapping[str, float]], *, title: str, tolerance: float = 1e-7) -> Svg:
+    """Draw which arrays are wrong when a term of a gradient is lost: a row for each term, a column for each array.
+
+    Parameters
+    ----------
+    errors : mapping of str to mapping of str to float
+        For each term the ``errors`` of a `GradientReport`; all rows have the same arrays.
+    title : str
+        A short name.
+    tolerance : float, optional
+        The largest error that counts as right.
+
+    Returns
+    -------
+    Svg
+        A disc where an array is wrong, the larger the more; a point where it is right. The description says the same.
+
+    Examples
+    --------
+    >>> figure = fingerprints({"a term lost": {"W_f": 0.3, "b_f": 0.0}}, title="Fingerprints")
+    >>> figure.description
+    'A table of discs. a term lost: wrong in W_f; right in b_f.'
+    """
+    import matplotlib.pyplot as plt
+
+    columns, said = list(next(iter(errors.values()))), []
+    with plt.rc_context(plot_style()):
+        figure, ax = plt.subplots(figsize=(8.6, 0.9 + 0.5 * len(errors)))
+        for row, (term, of_term) in enumerate(errors.items()):
+            wrong = [name for name in columns if not of_term[name] <= tolerance]
+            right = [name for name in columns if name not in wrong]
+            ax.plot([columns.index(name) for name in right], [row] * len(right), "o", color="black", alpha=0.35,
+                    markersize=3)
+            sizes = [40 + 45 * max(0.0, 4 + math.log10(min(of_term[name], 1.0))) for name in wrong]
+            ax.scatter([columns.index(name) for name in wrong], [row] * len(wrong), sizes, color=INKS["mark"].light)
+            said.append(f"{term}: wrong in {', '.join(wrong) or 'nothing'}; right in {', '.join(right) or 'nothing'}.")
+        ax.set(xticks=range(len(columns)), yticks=range(len(errors)), xlim=(-0.6, len(columns) - 0.4),
+               ylim=(len(errors) - 0.4, -0.6))
+        ax.set_xticklabels([_as_symbol(name) for name in columns])
+        ax.set_yticklabels(list(errors), fontsize=14.5)
+        ax.xaxis.tick_top()
+        ax.tick_params(length=0)
+        ax.spines[["left", "bottom"]].set_visible(False)
+    return themed_svg(figure, title=title, alt=f"A table of discs. {' '.join(said)}")
+
+
+def _as_symbol(name: str) -> str:
+    """The name of an array in a report as the book's symbol: ``xs`` is x, ``h0`` is h with index 0."""
+    letter, index = (name[0], name[1:].lstrip("_")) if name != "xs" else ("x", "")
+    return f"${letter}_{{{index}}}$" if index else f"${letter}$"
 
 
 def _keep_ids_apart(root: ET.Element, salt: str) -> None:

@@ -58,7 +58,7 @@ def test_page_fits_a_phone(visit, name, scheme):
     assert page.evaluate("window.scrollX") == 0
 
 
-@pytest.mark.parametrize("name", ["lstm-cell", "notation"])
+@pytest.mark.parametrize("name", ["lstm-cell", "lstm-backward", "notation"])
 def test_equations_are_set(visit, name):
     """MathJax has set every formula and found no error in one; no TeX is left in the text."""
     page = visit(name)
@@ -70,7 +70,7 @@ def test_equations_are_set(visit, name):
 
 def test_wide_equation_scrolls_in_its_own_box(visit):
     """At 390 pixels an equation that is too wide scrolls by itself, and its number stays in sight."""
-    page = visit("lstm-cell", width=390)
+    page = visit("lstm-backward", width=390)
     boxes = page.eval_on_selector_all("div.math > mjx-container", "es => es.map(e => [e.scrollWidth, e.clientWidth])")
     assert any(inside > outside for inside, outside in boxes)
     ends = page.eval_on_selector_all("div.math > .eqno", "es => es.map(e => e.getBoundingClientRect().right)")

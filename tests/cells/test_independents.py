@@ -14,7 +14,11 @@ def affine(p, gate, h, x):
 
 
 def lstm_family(name):
-    """The formulas of the LSTM and its relatives after Greff et al.'s list, as one torch function of a step."""
+    """The LSTM and its relatives after Greff et al.'s list, as one torch function of a step.
+
+    eq-lstm-forget-gate to eq-lstm-hidden-state; eq-peephole-forget-gate, eq-peephole-input-gate,
+    eq-peephole-output-gate; eq-cifg-input-gate.
+    """
     kind = name.split("-")[-1]
 
     def step(p, x, h, C, *before):
@@ -41,7 +45,7 @@ def lstm_family(name):
 
 
 def gru_family(name):
-    """The formulas of the GRU in its conventions, as one torch function of a step."""
+    """The GRU in its conventions, as one torch function of a step: eq-gru-update-gate to eq-gru-keep."""
     def step(p, x, h):
         H = h.shape[1]
         z, r = torch.sigmoid(affine(p, "z", h, x)), torch.sigmoid(affine(p, "r", h, x))

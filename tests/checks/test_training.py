@@ -107,6 +107,24 @@ def test_what_is_no_set_of_parameters_is_said(fn, words):
     assert words in found.text()
 
 
+def test_the_reference_is_right_whatever_the_seed():
+    """Bytes and whole numbers of any size serve as seeds."""
+    for seed in (0, 2**256 - 1, b"\xff" * 32):
+        assert verdict(CHECK.reference, seed).right
+
+
+@pytest.mark.parametrize("answers", [
+    None, [], [{}], [{}, {}], [{"value": None}, {"value": 3}], [{"error": 7}] * 2, [{"error": {}}] * 2,
+    [{"value": {"items": {"W_f": {"array": np.ones((8, 10), complex)}}}}] * 2,
+    [{"value": {"items": {name: {"array": np.full(array.shape, value)}
+                          for name, array in case.args["params"].items()}}, "changed": [3], "warnings": {}}
+     for case, value in zip(CHECK.cases(SEED), (np.nan, 1e308), strict=True)]],
+    ids=["None", "nothing", "too few", "empty", "no node", "odd error", "empty error", "complex", "extreme"])
+def test_nothing_that_comes_back_raises(answers):
+    """An answer is not trusted: what cannot be read, or is no number, earns nothing."""
+    assert CHECK.judge(SEED, answers).earned == 0
+
+
 def test_the_parameters_given_stay_as_they_were():
     """Training in place is noticed, and works."""
     def in_place(params, batches):

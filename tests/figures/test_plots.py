@@ -7,7 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from lstmlab.figures import plot_style, themed_svg
+from lstmlab.figures import fingerprints, plot_style, themed_svg
 
 mpl.use("Agg")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -92,3 +92,12 @@ def test_style_of_the_caller_is_left_alone():
     before = dict(mpl.rcParams)
     draw()
     assert dict(mpl.rcParams) == before
+
+
+def test_fingerprints_say_what_they_show():
+    """The description names, for each lost term, what is wrong and what is right; nan is wrong."""
+    errors = {"one": {"xs": 0.5, "h0": 0.0, "b_hn": 1e-3}, "two": {"xs": float("nan"), "h0": 0.0, "b_hn": 0.0}}
+    figure = fingerprints(errors, title="Lost terms")
+    assert figure.title == "Lost terms"
+    assert "one: wrong in xs, b_hn; right in h0." in figure.description
+    assert "two: wrong in xs; right in h0, b_hn." in figure.description
