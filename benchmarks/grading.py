@@ -163,7 +163,7 @@ def nbgrader(problem_set, students, processes):
 
 
 def floor(students):
-    """The cells alone, without a grader: forks of a process that has imported everything, one per processor at a time."""
+    """The cells alone, without a grader: forks of a process that has imported everything, one for each processor."""
     matplotlib.use("Agg")
     importlib.import_module("torch")
     for student in students[:1]:

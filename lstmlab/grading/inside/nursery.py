@@ -1,8 +1,9 @@
 """The nursery: a process in bubblewrap that has imported everything, and forks one notebook at a time.
 
-It only imports, and draws one figure to fill matplotlib's caches: one thread, no torch operation, no random number drawn. It holds no secret and sees no data: the
-grader sends it one end of a socket, which it hands to the fork and forgets. While an order is worked on it watches
-what the notebook's processes use together, since the kernel's own limits are each process's alone.
+It only imports, and draws one figure to fill matplotlib's caches: one thread, no torch operation, no random number. It
+holds no secret and sees no data: the grader sends it one end of a socket, which it hands to the fork and forgets. While
+an order is worked on it watches what the notebook's processes use together, since the kernel's own limits are each
+process's alone.
 """
 
 from __future__ import annotations
