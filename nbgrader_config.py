@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import nbgrader
+from nbgrader.converters import GenerateAssignment
 
 import lstmlab
 from lstmlab.grading.autograde import take_over
@@ -16,6 +17,9 @@ c.CourseDirectory.submitted_directory = "class/submitted"
 c.CourseDirectory.autograded_directory = "class/autograded"
 c.CourseDirectory.feedback_directory = "class/feedback"
 c.CourseDirectory.db_url = "sqlite:///class/gradebook.db"
+
+# A release as nbgrader makes it, and the numbers of the book's equations under each task.
+c.GenerateAssignment.preprocessors = ["lstmlab.grading.citations.CiteEquations", *GenerateAssignment().preprocessors]
 
 # `nbgrader autograde` and the Formgrader's button grade as `lstmlab grade` does. Should that line get lost, nbgrader's
 # own grader has nothing to run and nothing to save.

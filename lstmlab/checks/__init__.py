@@ -8,6 +8,7 @@ functions of lstmlab, the points by part, and the `Mistake`s, each an edit of th
 """
 
 from ._answers import Output
+from ._book import labels, numbers
 from ._check import Case, Check
 from ._edits import Mistake, Source
 from ._registry import get, problem_set, problem_sets
@@ -15,4 +16,4 @@ from ._student import CheckFailed, check
 from ._verdict import Part, Verdict
 
 __all__ = ["Case", "Check", "CheckFailed", "Mistake", "Output", "Part", "Source", "Verdict",
-           "check", "get", "problem_set", "problem_sets"]
+           "check", "get", "labels", "numbers", "problem_set", "problem_sets"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import probe
 from ._answers import Answer, Raised, Trouble, flatten, outputs_of, read
+from ._book import numbered
 from ._compare import close, difference
 from ._diagnose import diagnose
 from ._edits import Mistake, Source, depends_on, home, replay
@@ -233,7 +234,7 @@ class Judgement:
         students = dict.fromkeys(home(mistake, self.check.sources).student for mistake in alike)
         elsewhere = [student for student in students if student != self.check.name]
         start = f"Most likely, in your {_and(elsewhere)}" if elsewhere else "Most likely"
-        whys = list(dict.fromkeys(line for m in alike for line in (m.why, f"Read: {m.see}.")))
+        whys = list(dict.fromkeys(line for m in alike for line in (m.why, f"Read: {numbered(m.see)}.")))
         lines = [f"{start}: {', or '.join(mistake.name for mistake in alike)}.", *whys]
         if elsewhere:
             lines.append(f"What {self.check.name} itself does need not change for it.")

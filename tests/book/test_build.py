@@ -1,5 +1,6 @@
 """The book builds without a warning, computes without an error, and needs nothing but itself."""
 
+import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -8,6 +9,7 @@ import pytest
 
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src",
          "embed": "src", "object": "data", "use": "href", "image": "href"}
+EQUATION = re.compile(r'id="equation-(eq-[\w-]+)">\s*<span class="eqno">\(([\d.]+)')
 ELSEWHERE = re.compile(r"^(?:[a-z]+:)?//", re.IGNORECASE)
 LABELS = {
     "constant-error-carousel": [f"cec-{v}" for v in ("factor", "condition", "sum", "cell-state", "parameter-count",
@@ -136,3 +138,12 @@ def test_gradient_check_of_the_page_agrees(book, chapter):
     assert re.search(r"agree: largest error \d\.\de-1[3-9] at", before)
     assert "DISAGREE" not in before
     assert "DISAGREE" in after
+
+
+def test_the_package_knows_the_numbers_of_the_equations(book):
+    """What messages and problem sets cite is what is printed beside the equation."""
+    printed = {}
+    for path in book.html.glob("*.html"):
+        printed |= {label.lower(): number for label, number in EQUATION.findall(path.read_text())}
+    assert len(printed) > 100
+    assert {label.lower(): number for label, number in json.loads(book.numbers_were).items()} == printed

@@ -1,5 +1,7 @@
 """The verdict: points by part, and what a student is told."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis.extra import numpy as nps
 
 from lstmlab import sigmoid
 from lstmlab.checks import get, probe, problem_set, problem_sets, wire
+from lstmlab.checks._edits import mutant
 from lstmlab.checks._training import TrainingCheck
 from lstmlab.checks.ps3_lstm_forward import half_life_bias, lstm_forward, lstm_step
 from lstmlab.checks.ps4_lstm_backward import train_step
@@ -422,3 +425,11 @@ def test_an_array_of_many_axes_is_judged_at_once():
     found = get("half_life_bias")
     answers = [{"value": {"type": "ndarray", "array": np.zeros((1,) * 16)}} for _ in found.cases(1)]
     assert found.judge(1, answers).earned == 0
+
+
+def test_where_to_look_has_a_number():
+    """A student reads the number that is printed in the book, not the author's label."""
+    swapped = mutant(get("lstm_step").sources, (get("lstm_step").mistakes[0],))
+    text = judge("lstm_step", swapped).text()
+    assert re.search(r"equation \d+\.\d+", text)
+    assert "eq-" not in text
