@@ -32,6 +32,8 @@ from .sandbox import Limits, SandboxUnavailable, require_sandbox
 AHEAD = 2                          # notebooks in flight for each worker: one that runs, one that waits beside it
 NO_WORKER = 60                     # seconds after which a cluster without a worker is given up
 SAME = ("lstmlab", "numpy", "torch")                               # versions that a mark depends on
+# Dask keeps its last thousand messages for debugging; ours hold whole notebooks.
+FORGETFUL = {"distributed.admin.low-level-log-length": 0}
 _ADDRESS = re.compile(r"tls://[^/\s:]+(:\d+)?|tls://\[[0-9A-Fa-f:]+\](:\d+)?")
 
 
@@ -189,7 +191,7 @@ def local_cluster(workers: int, confined: bool) -> Iterator[Cluster]:
     from distributed import Client, LocalCluster
 
     settings = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.preload": [__name__],
-                "distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+                "distributed.scheduler.http.routes": [], "distributed.worker.http.routes": [], **FORGETFUL}
     with (dask.config.set(settings), tempfile.TemporaryDirectory(prefix="lstmlab-") as scratch,
           LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, security=True, memory_limit=0,
                        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, local_directory=scratch,
@@ -216,6 +218,7 @@ def remote_cluster(address: str, files: dict[str, Path | None], confined: bool) 
     ClusterError
         If the address is not one of TLS, a file is missing, or no scheduler answers.
     """
+    import dask
     from distributed import Client
     from distributed.security import Security
 
@@ -224,7 +227,8 @@ def remote_cluster(address: str, files: dict[str, Path | None], confined: bool) 
                         tls_client_key=str(files["key"]), require_encryption=True)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(address, security=security, timeout=30, set_as_default=False)
+        with dask.config.set(FORGETFUL):
+            client = Client(address, security=security, timeout=30, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(f"no Dask scheduler answers by TLS at {address} with these files: {error}") from None
     with client:
