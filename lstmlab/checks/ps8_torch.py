@@ -13,6 +13,12 @@ from . import Case, Check, Mistake, Output, Source
 from .ps3_lstm_forward import FORWARD_MISTAKES, HIDDEN, SEQUENCE, STEP_MISTAKES
 
 TORCH = 'chapter "From NumPy to Torch"'
+LAYOUT = f'{TORCH}, section "The equations" (eq-torch-layout)'
+BIASES = f'{TORCH}, section "Why there are two biases, and what they do" (eq-torch-two-biases)'
+OWN_NODE = f'{TORCH}, section "One node for a whole sequence" (eq-vjp)'
+UNEQUAL = f'{TORCH}, section "Sequences of unequal length"'
+COUNTED = f'{TORCH}, section "A loss that does not count padding" (eq-masked-loss)'
+SLIPS = f'{TORCH}, section "Common mistakes"'
 CELL = 'chapter "The LSTM cell"'
 BACKWARD = 'chapter "Backpropagation through the LSTM", section "The derivation of the backward pass"'
 
@@ -68,7 +74,7 @@ def from_torch_layout(weight_ih, weight_hh, bias_ih, bias_hh):
 
 
 def _order(letters, name, why):
-    return Mistake(name, 'zip("ifCo"', f'zip("{letters}"', why, TORCH)
+    return Mistake(name, 'zip("ifCo"', f'zip("{letters}"', why, LAYOUT)
 
 
 def _strided(name):
@@ -92,28 +98,28 @@ LAYOUT_MISTAKES = (
            "The blocks are stacked from top to bottom in the order in which the documentation writes them."),
     Mistake("[x, h] in place of [h, x]", "[W_h, W_x]", "[W_x, W_h]",
             "In the book the columns of W act on [h, x], the first H of them on h. torch keeps the two matrices apart; "
-            "weight_hh is the one for h.", TORCH),
+            "weight_hh is the one for h.", LAYOUT),
     Mistake("only bias_ih used", "bias_ih + bias_hh", "bias_ih",
-            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", TORCH),
+            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", BIASES),
     Mistake("only bias_hh used", "bias_ih + bias_hh", "bias_hh",
-            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", TORCH),
+            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", BIASES),
     Mistake("the biases averaged", "bias_ih + bias_hh", "0.5 * (bias_ih + bias_hh)",
-            "A gate of torch's adds both of its biases. One bias that does the same is not their mean.", TORCH),
+            "A gate of torch's adds both of its biases. One bias that does the same is not their mean.", BIASES),
     Mistake("the biases subtracted", "bias_ih + bias_hh", "bias_ih - bias_hh",
-            "A gate of torch's adds both of its biases.", TORCH),
+            "A gate of torch's adds both of its biases.", BIASES),
     Mistake("every fourth row of the weights", "(np.split(weight_ih, 4), np.split(weight_hh, 4),",
             f"({_strided('weight_ih')}, {_strided('weight_hh')},",
-            "The four gates lie one below the other, H rows each. They are not interleaved.", TORCH),
+            "The four gates lie one below the other, H rows each. They are not interleaved.", LAYOUT),
     Mistake("every fourth row, of weights and biases",
             "(np.split(weight_ih, 4), np.split(weight_hh, 4), np.split(bias_ih + bias_hh, 4))",
             f"({_strided('weight_ih')}, {_strided('weight_hh')}, {_strided('(bias_ih + bias_hh)')})",
-            "The four gates lie one below the other, H rows each. They are not interleaved.", TORCH),
+            "The four gates lie one below the other, H rows each. They are not interleaved.", LAYOUT),
     Mistake("the first block for every gate", "*blocks, strict=True):", "*([b[0]] * 4 for b in blocks), strict=True):",
-            "All four gates came out equal: the slice does not move on from gate to gate.", TORCH),
+            "All four gates came out equal: the slice does not move on from gate to gate.", LAYOUT),
     Mistake("the weights transposed", "np.concatenate([W_h, W_x], axis=1)", "np.concatenate([W_h, W_x], axis=1).T",
-            "Both torch and the book keep a weight as (outputs, inputs), so nothing has to be transposed.", TORCH),
+            "Both torch and the book keep a weight as (outputs, inputs), so nothing has to be transposed.", LAYOUT),
     Mistake("only the recurrent weights", "np.concatenate([W_h, W_x], axis=1)", "W_h",
-            "W acts on h and x joined; here are the columns for h alone.", TORCH),
+            "W acts on h and x joined; here are the columns for h alone.", LAYOUT),
 )
 
 LAYOUT_CHECK = Check(
@@ -236,34 +242,34 @@ MODULE_MISTAKES = (
             "batch_first=True.", SEQUENCE),
     Mistake("the state detached before every step", _LATER, "later = LSTMState(0 * before.h, 0 * before.C)",
             _DETACHED + "Each step then learns from its own output alone. A state is detached between two "
-            "sequences of a stream, never within one.", TORCH),
+            "sequences of a stream, never within one.", SLIPS),
     Mistake("h detached before every step", _LATER, "later = LSTMState(0 * before.h, before.C)",
             _DETACHED + "Here it is h on its way into the next step: the gates get no gradient from later times.",
-            TORCH),
+            SLIPS),
     Mistake("C detached before every step", _LATER, "later = LSTMState(before.h, 0 * before.C)",
             _DETACHED + "Here it is C on its way into the next step: the very path that carries a gradient far.",
-            TORCH),
+            SLIPS),
     Mistake("the state detached after every step", _ARRIVES, "LSTMState(dh_t, 0 * later.C)",
             _DETACHED + "Each step then learns from its own output alone, and the last state teaches nothing. A "
-            "state is detached between two sequences of a stream, never within one.", TORCH),
+            "state is detached between two sequences of a stream, never within one.", SLIPS),
     Mistake("the collected outputs detached", _ARRIVES, "LSTMState(later.h + 0 * dh_t, later.C)",
-            _DETACHED + "Here it is hs: only a loss on the last state would be learnt from.", TORCH),
+            _DETACHED + "Here it is hs: only a loss on the last state would be learnt from.", SLIPS),
     Mistake("the returned state detached", "LSTMState(dh, dC)", "LSTMState(0 * dh, 0 * dC)",
             _DETACHED + "Here it is the pair of last states. Whoever carries a state from one part of a stream to the "
-            "next can detach it there; the module cannot know.", TORCH),
+            "next can detach it there; the module cannot know.", SLIPS),
     Mistake("the returned C detached", "LSTMState(dh, dC)", "LSTMState(dh, 0 * dC)",
-            _DETACHED + "Here it is the last C.", TORCH),
+            _DETACHED + "Here it is the last C.", SLIPS),
     Mistake("the initial state detached", '"state": later if', '"state": [0 * d for d in later] if',
-            _DETACHED + "Here it is the state that comes in, which may be another module's output.", TORCH),
+            _DETACHED + "Here it is the state that comes in, which may be another module's output.", SLIPS),
     Mistake("the inputs detached", "[np.stack(dxs[::-1])]", "[0 * np.stack(dxs[::-1])]",
             _DETACHED + "Here it is xs: whatever produces the inputs, an embedding or another layer, would never be "
-            "trained.", TORCH),
+            "trained.", SLIPS),
     Mistake("the parameters detached", "dparams[name] + shares[name]", "dparams[name]",
-            _DETACHED + "Here it is every parameter. Use them as they are, not their .data and not a copy.", TORCH),
+            _DETACHED + "Here it is every parameter. Use them as they are, not their .data and not a copy.", SLIPS),
     Mistake("the biases detached", "dparams[name] + shares[name]", 'dparams[name] + shares[name] * (name[0] == "W")',
-            _DETACHED + "Here it is every bias.", TORCH),
+            _DETACHED + "Here it is every bias.", SLIPS),
     Mistake("everything under no_grad", "dhs, dh, dC = gradients", "dhs, dh, dC = (0 * d for d in gradients)",
-            _DETACHED + "Here nothing is left of the graph. no_grad belongs to an evaluation, around the call.", TORCH),
+            _DETACHED + "Here nothing is left of the graph. no_grad belongs to an evaluation, around the call.", SLIPS),
 )
 
 _STATE = (Output("dh0", "(B, H)", "d inputs"), Output("dC0", "(B, H)", "d inputs"))
@@ -329,7 +335,7 @@ def _by_gate(W, b, order="fiCo"):
 
 
 def _stacked(letters, name, why):
-    return Mistake(name, '_by_gate(W, b, "fiCo")', f'_by_gate(W, b, "{letters}")', why, TORCH)
+    return Mistake(name, '_by_gate(W, b, "fiCo")', f'_by_gate(W, b, "{letters}")', why, OWN_NODE)
 
 
 def _edit(name, old, new, why, see=BACKWARD):
@@ -413,18 +419,18 @@ FUNCTION_MISTAKES = (
     _edit("dh_prev and dC_prev exchanged", '"h_prev": before.h, "C_prev": before.C',
           '"h_prev": before.C, "C_prev": before.h',
           "They have one shape, so nothing complains: backward returns the gradients in the order of forward's "
-          "arguments.", TORCH),
+          "arguments.", OWN_NODE),
     _edit("dh and dC exchanged", "LSTMState(dh, dC)", "LSTMState(dC, dh)",
-          "backward is given the gradients in the order in which forward returned the outputs.", TORCH),
-    _edit("no gradient for h_prev", '"h_prev": before.h', '"h_prev": 0 * before.h', _DROPPED, TORCH),
-    _edit("no gradient for C_prev", '"C_prev": before.C', '"C_prev": 0 * before.C', _DROPPED, TORCH),
-    _edit("no gradient for x", '"x": dx', '"x": 0 * dx', _DROPPED, TORCH),
-    _edit("no gradient for the parameters", '"W": dW, "b": db', '"W": 0 * dW, "b": 0 * db', _DROPPED, TORCH),
-    _edit("no gradient for b", '"b": db', '"b": 0 * db', _DROPPED, TORCH),
+          "backward is given the gradients in the order in which forward returned the outputs.", OWN_NODE),
+    _edit("no gradient for h_prev", '"h_prev": before.h', '"h_prev": 0 * before.h', _DROPPED, OWN_NODE),
+    _edit("no gradient for C_prev", '"C_prev": before.C', '"C_prev": 0 * before.C', _DROPPED, OWN_NODE),
+    _edit("no gradient for x", '"x": dx', '"x": 0 * dx', _DROPPED, OWN_NODE),
+    _edit("no gradient for the parameters", '"W": dW, "b": db', '"W": 0 * dW, "b": 0 * db', _DROPPED, OWN_NODE),
+    _edit("no gradient for b", '"b": db', '"b": 0 * db', _DROPPED, OWN_NODE),
     _edit("dW and db stacked in torch's order", 'for gate in "fiCo"]', 'for gate in "ifCo"]',
-          "A gradient lies as its parameter does: f, i, C, o from top to bottom.", TORCH),
+          "A gradient lies as its parameter does: f, i, C, o from top to bottom.", OWN_NODE),
     _edit("the candidate's and the output gate's rows exchanged in dW and db", 'for gate in "fiCo"]',
-          'for gate in "fioC"]', "A gradient lies as its parameter does: f, i, C, o from top to bottom.", TORCH),
+          'for gate in "fioC"]', "A gradient lies as its parameter does: f, i, C, o from top to bottom.", OWN_NODE),
 )
 
 FUNCTION_CHECK = Check(
@@ -480,42 +486,43 @@ _LOOP_HERE = ("for x in xs:", "shown.append(state.h)")
 PADDED_MISTAKES = (
     *(mistake for mistake in FORWARD_MISTAKES if mistake.old in _LOOP and mistake.old not in _LOOP_HERE),
     _edit("the lengths ignored", _COUNTS, "[:, None] < 0 * lengths + len(xs)",
-          "The padding is read as if it were input. " + _PAST, TORCH),
+          "The padding is read as if it were input. " + _PAST, UNEQUAL),
     _edit("one step too many", _COUNTS, "[:, None] <= lengths",
-          "With a length of n the steps 0 to n − 1 count. Yours reads the first step of the padding too.", TORCH),
+          "With a length of n the steps 0 to n − 1 count. Yours reads the first step of the padding too.", UNEQUAL),
     _edit("one step too few", _COUNTS, "[:, None] < lengths - 1",
-          "With a length of n the steps 0 to n − 1 count. Yours leaves out the last one.", TORCH),
+          "With a length of n the steps 0 to n − 1 count. Yours leaves out the last one.", UNEQUAL),
     _edit("all sequences cut to the shortest", _COUNTS, "[:, None] < 0 * lengths + lengths.min()",
-          "Each sequence of the batch has its own length.", TORCH),
+          "Each sequence of the batch has its own length.", UNEQUAL),
     _edit("all sequences run to the longest", _COUNTS, "[:, None] < 0 * lengths + lengths.max()",
-          "Each sequence of the batch has its own length. " + _PAST, TORCH),
+          "Each sequence of the batch has its own length. " + _PAST, UNEQUAL),
     _edit("the lengths sorted, the batch not", _COUNTS, "[:, None] < np.sort(lengths)[::-1]",
           "The lengths were sorted, as some of torch's functions like it, but the sequences are still in their order.",
-          TORCH),
+          UNEQUAL),
     _edit("the first length for the whole batch", _COUNTS, "[:, None] < 0 * lengths + lengths[0]",
-          "Each sequence of the batch has its own length.", TORCH),
+          "Each sequence of the batch has its own length.", UNEQUAL),
     _edit("the padding taken to be in front", _COUNTS, "[:, None] >= len(xs) - lengths",
-          "A sequence begins at step 0; the padding is at its end.", TORCH),
+          "A sequence begins at step 0; the padding is at its end.", UNEQUAL),
     _edit("the state runs on through the padding", _CARRIED, "new",
-          "The outputs are right, the last states are not. " + _PAST, TORCH),
+          "The outputs are right, the last states are not. " + _PAST, UNEQUAL),
     _edit("h runs on through the padding", _CARRIED, "LSTMState(new.h, np.where(on, new.C, state.C))",
-          "C is held where a sequence is over, h is not. " + _PAST, TORCH),
+          "C is held where a sequence is over, h is not. " + _PAST, UNEQUAL),
     _edit("C runs on through the padding", _CARRIED, "LSTMState(np.where(on, new.h, state.h), new.C)",
-          "h is held where a sequence is over, C is not. " + _PAST, TORCH),
+          "h is held where a sequence is over, C is not. " + _PAST, UNEQUAL),
     _edit("the state set to zero past the end", _CARRIED, "LSTMState(on * new.h, on * new.C)",
-          "Only the outputs are 0 there. " + _PAST, TORCH),
+          "Only the outputs are 0 there. " + _PAST, UNEQUAL),
     _edit("h set to zero past the end", _CARRIED, "LSTMState(on * new.h, np.where(on, new.C, state.C))",
           "The output is 0 past the end, but the last h is not an output: it is the one after the sequence's own last "
-          "step. (This is also what hs[-1] gives.)", TORCH),
-    _edit("C set to zero past the end", _CARRIED, "LSTMState(np.where(on, new.h, state.h), on * new.C)", _PAST, TORCH),
+          "step. (This is also what hs[-1] gives.)", UNEQUAL),
+    _edit("C set to zero past the end", _CARRIED, "LSTMState(np.where(on, new.h, state.h), on * new.C)", _PAST,
+          UNEQUAL),
     _edit("the padded input set to zero, and the cell run on", "cell.step(params, x, state)",
           "cell.step(params, on * x, state); on = on | True",
-          "Zeros are an input like any other: the biases and the old state go on acting. " + _PAST, TORCH),
+          "Zeros are an input like any other: the biases and the old state go on acting. " + _PAST, UNEQUAL),
     _edit("the outputs run on past the end", "np.where(on, new.h, 0.0)", "new.h",
-          "The last states are right, but past its end a sequence has no output: 0 stands there.", TORCH),
+          "The last states are right, but past its end a sequence has no output: 0 stands there.", UNEQUAL),
     _edit("the last output repeated past the end", "np.where(on, new.h, 0.0)", "state.h",
           "The last states are right, but past its end a sequence has no output: 0 stands there, not its last one.",
-          TORCH),
+          UNEQUAL),
     _edit("the initial states returned for the last ones", "(np.stack(shown), tuple(state))",
           "(np.stack(shown), (h0, C0))", "The outputs are right, but the states that are returned are those that "
           "came in.", SEQUENCE),
@@ -558,7 +565,7 @@ def padded_mse(prediction, target, lengths):
 
 
 _MEAN = "np.mean(errors[on])"
-LOSS_MISTAKES = tuple(Mistake(name, old, new, why, TORCH) for name, old, new, why in (
+LOSS_MISTAKES = tuple(Mistake(name, old, new, why, COUNTED) for name, old, new, why in (
     ("padded steps counted", _MEAN, "np.mean(errors)",
      "Whatever stands past the end of a sequence is neither predicted nor asked for; here it is part of the mean."),
     ("padded steps counted in the denominator", _MEAN, "np.mean(errors * on[..., None])",

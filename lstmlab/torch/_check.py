@@ -131,7 +131,8 @@ class _Problem:
         terms = [_data(value) * _data(weight).to(_data(value).dtype) for value, weight in pairs]
         self.size = float(sum(term.detach().double().square().sum() for term in terms)) ** 0.5
         params = {name: value for name, value in self.layer.named_parameters() if value.requires_grad}
-        gradients = torch.autograd.grad(sum(term.sum() for term in terms), (leaf, *state, *params.values()))
+        gradients = torch.autograd.grad(sum(term.sum() for term in terms), (leaf, *state, *params.values()),
+                                        materialize_grads=True)
         return dict(zip(("input", *self.states, *params), gradients, strict=True))
 
     # -- numerically -----------------------------------------------------------------------------------

@@ -72,6 +72,13 @@ class DetachedState(lt.LSTM):
         return super().step(w, zx, h, C.detach() + 0 * C)
 
 
+class LostState(lt.LSTM):
+    """The cell state is detached, so that no gradient reaches the initial one at all."""
+
+    def step(self, w, zx, h, C):
+        return super().step(w, zx, h, C.detach())
+
+
 class DetachedBias(lt.LSTM):
     """No gradient reaches the forget gate's bias."""
 
@@ -90,6 +97,7 @@ class DetachedRecurrence(lt.LSTM):
     (DetachedBias, {"b_f_l0"}),
     (DetachedState, {"input", "h_0", "C_0", "W_f_l0", "b_f_l0", "W_i_l0", "b_i_l0", "W_C_l0", "b_C_l0"}),
     (DetachedRecurrence, {"h_0", "input", "C_0"}),
+    (LostState, {"C_0", "input", "W_f_l0", "W_i_l0", "W_C_l0"}),
 ])
 def test_a_cut_gradient_is_caught(wrong, spoilt):
     """A gradient cut inside the loop is found, in the arrays that it spoils."""
