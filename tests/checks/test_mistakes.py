@@ -21,7 +21,7 @@ BY_OUTPUTS = [check for check in CHECKS if not isinstance(check, TrainingCheck)]
 RECOGNISED = [param for param in CATALOGUE if param.values[0] in BY_OUTPUTS]
 BOOK = Path(__file__).parents[2] / "book"
 # Chapters that are still being written.
-PLANNED = {"What the gates learn", "From NumPy to Torch", "Training"}
+PLANNED = {"What the gates learn", "From NumPy to Torch"}
 
 # From outside these give the same numbers: all that can honestly be said is "one of them".
 EQUIVALENT = {
