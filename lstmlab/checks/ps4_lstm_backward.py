@@ -11,8 +11,12 @@ from . import Case, Check, Mistake, Output, Source
 from ._backward import LOOP_MISTAKES, draw_params, draw_tapes, gradients_of, rarer_step_mistakes, step_mistakes
 from ._training import TrainingCheck, not_finite, one_step_of, unchanged, uphill
 
-CHAIN_RULE = 'chapter "Backpropagation through the LSTM", section "The one rule" (eq-chain-rule)'
-TRAINING = 'chapter "Training"'
+READOUT = 'chapter "Training", section "The readout" (eq-readout-gradients)'
+MASKED_MEAN = 'chapter "Training", section "What counts: a mean with a mask" (eq-masked-loss)'
+SQUARED_ERROR = 'chapter "Training", section "Squared error" (eq-squared-error-dy)'
+DESCENT = 'chapter "Training", section "Gradient descent" (eq-sgd)'
+MOMENTUM = 'chapter "Training", section "Momentum" (eq-momentum)'
+ONE_STEP = 'chapter "Training", section "One step of training" (eq-train-step)'
 EXPLODING = 'chapter "Vanishing and exploding gradients", section "Clipping" (eq-clip)'
 
 
@@ -108,54 +112,55 @@ def squared_error(W_y, b_y, hs, targets):
 _LOSS, _DYS = "np.sum(error ** 2) / (2 * T * B)", "dys = error / (T * B)"
 LOSS_MISTAKES = (
     Mistake("the readout's bias missing", "hs @ W_y.T + b_y - targets", "hs @ W_y.T - targets",
-            "The prediction is a product plus a bias; the bias is left out.", CHAIN_RULE),
+            "The prediction is a product plus a bias; the bias is left out.", READOUT),
     Mistake("the bias subtracted", "hs @ W_y.T + b_y - targets", "hs @ W_y.T - b_y - targets",
-            "The bias is part of the prediction, and only the target is subtracted from that.", CHAIN_RULE),
+            "The bias is part of the prediction, and only the target is subtracted from that.", READOUT),
     Mistake("the prediction not compared with the target", "hs @ W_y.T + b_y - targets", "hs @ W_y.T + b_y",
-            "The error is how far the prediction is from the target; the targets are not used.", CHAIN_RULE),
+            "The error is how far the prediction is from the target; the targets are not used.", SQUARED_ERROR),
     Mistake("the sign of the gradient", _DYS, "dys = -error / (T * B)",
             "A loss goes up when the prediction moves away from the target: with your sign, training would run uphill.",
-            CHAIN_RULE),
+            SQUARED_ERROR),
     Mistake("a factor of two in the gradient", _DYS, "dys = 2 * error / (T * B)",
-            "The derivative of a square brings a factor of two, and the loss has one half in front.", CHAIN_RULE),
+            "The derivative of a square brings a factor of two, and the loss has one half in front.", SQUARED_ERROR),
     Mistake("the half missing in loss and gradient", f"{_LOSS}\n    {_DYS}",
             "np.sum(error ** 2) / (T * B); dys = 2 * error / (T * B)",
-            "Loss and gradient agree with each other, but the loss here has one half in front.", CHAIN_RULE),
+            "Loss and gradient agree with each other, but the loss here has one half in front.", SQUARED_ERROR),
     Mistake("the half missing in the loss", _LOSS, "np.sum(error ** 2) / (T * B)",
-            "The gradient is right; the loss is twice the one whose gradient it is.", CHAIN_RULE),
+            "The gradient is right; the loss is twice the one whose gradient it is.", SQUARED_ERROR),
     Mistake("the loss summed in place of averaged", _LOSS, "np.sum(error ** 2) / 2",
-            "The gradient is right; the loss is the sum over all steps and examples, and not their mean.", CHAIN_RULE),
+            "The gradient is right; the loss is the sum over all steps and examples, and not their mean.", MASKED_MEAN),
     Mistake("the gradient not divided by T·B", _DYS, "dys = error",
-            "The loss is a mean over steps and examples, so every single error counts for one T·B-th.", CHAIN_RULE),
+            "The loss is a mean over steps and examples, so every single error counts for one T·B-th.", MASKED_MEAN),
     Mistake("sums in place of means", f"{_LOSS}\n    {_DYS}", "np.sum(error ** 2) / 2; dys = error",
             "Loss and gradient agree with each other, but both are sums over steps and examples; here the loss is a "
-            "mean over these two.", CHAIN_RULE),
+            "mean over these two.", MASKED_MEAN),
     Mistake("a mean over the examples alone", f"{_LOSS}\n    {_DYS}", "np.sum(error ** 2) / (2 * B); dys = error / B",
-            "The loss is a mean over the steps as well.", CHAIN_RULE),
+            "The loss is a mean over the steps as well.", MASKED_MEAN),
     Mistake("a mean over the steps alone", f"{_LOSS}\n    {_DYS}", "np.sum(error ** 2) / (2 * T); dys = error / T",
-            "The loss is a mean over the examples as well.", CHAIN_RULE),
+            "The loss is a mean over the examples as well.", MASKED_MEAN),
     Mistake("a mean over the K predictions too", f"{_LOSS}\n    {_DYS}",
             "np.mean(error ** 2) / 2; dys = error / error.size",
-            "Over the K numbers of one prediction the loss is a sum; the mean is over steps and examples.", CHAIN_RULE),
+            "Over the K numbers of one prediction the loss is a sum; the mean is over steps and examples.",
+            MASKED_MEAN),
     Mistake("the mean over all entries in the loss alone", _LOSS, "np.mean(error ** 2) / 2",
             "The gradient is right. In the loss the mean also runs over the K numbers of one prediction, which the "
-            "gradient knows nothing of.", CHAIN_RULE),
+            "gradient knows nothing of.", MASKED_MEAN),
     Mistake("the prediction in place of the error in the gradient", _DYS, "dys = (error + targets) / (T * B)",
-            "The slope of a square is proportional to what is squared, which is the error.", CHAIN_RULE),
+            "The slope of a square is proportional to what is squared, which is the error.", SQUARED_ERROR),
     Mistake("dW_y transposed", '"tbk,tbh->kh", dys, hs', '"tbk,tbh->hk", dys, hs',
             "A gradient has the shape of what it belongs to. Where K = H the wrong way round runs without complaint.",
-            CHAIN_RULE),
+            READOUT),
     Mistake("dW_y from the last step only", '"tbk,tbh->kh", dys, hs', '"tbk,tbh->kh", dys[-1:], hs[-1:]',
-            "The readout is read at every step, and gradients of several readers add up.", CHAIN_RULE),
+            "The readout is read at every step, and gradients of several readers add up.", READOUT),
     Mistake("dW_y divided once more", '"tbk,tbh->kh", dys, hs', '"tbk,tbh->kh", dys / (T * B), hs',
-            "The errors that are summed have been divided already: gradients of several readers add up.", CHAIN_RULE),
+            "The errors that are summed have been divided already: gradients of several readers add up.", READOUT),
     Mistake("db_y averaged", "dys.sum(axis=(0, 1))", "dys.mean(axis=(0, 1))",
             "The bias is read at every step for every example, and their shares add up. The mean in the loss has been "
-            "taken care of already.", CHAIN_RULE),
+            "taken care of already.", READOUT),
     Mistake("db_y summed over time only", "dys.sum(axis=(0, 1))", "dys.sum(axis=0)",
-            "The bias has one number per prediction, whatever the batch: the examples' shares add up too.", CHAIN_RULE),
+            "The bias has one number per prediction, whatever the batch: the examples' shares add up too.", READOUT),
     Mistake("db_y from the last step only", "dys.sum(axis=(0, 1))", "dys[-1].sum(axis=0)",
-            "The bias is read at every step, and gradients of several readers add up.", CHAIN_RULE),
+            "The bias is read at every step, and gradients of several readers add up.", READOUT),
 )
 
 LOSS_CHECK = Check(
@@ -273,45 +278,45 @@ def sgd_step(params, velocity, grads, learning_rate, momentum):
 _VELOCITY, _UPDATE = "momentum * velocity[name] + grads[name]", "params[name] - learning_rate * velocity[name]"
 SGD_MISTAKES = (
     Mistake("the step uphill", _UPDATE, "params[name] + learning_rate * velocity[name]",
-            "A gradient points to where the loss grows; a step of training goes the other way.", TRAINING),
+            "A gradient points to where the loss grows; a step of training goes the other way.", DESCENT),
     Mistake("the gradient subtracted from the velocity", _VELOCITY, "momentum * velocity[name] - grads[name]",
-            "The velocity here is a running sum of gradients, and the minus sign comes once, in the step.", TRAINING),
+            "The velocity here is a running sum of gradients, and the minus sign comes once, in the step.", MOMENTUM),
     Mistake("the learning rate missing", _UPDATE, "params[name] - velocity[name]",
-            "The step is a small share of the velocity; the learning rate says how small.", TRAINING),
+            "The step is a small share of the velocity; the learning rate says how small.", DESCENT),
     Mistake("the learning rate moved into the velocity", f"{_VELOCITY} for name in params}}\n    params = {{name: "
             f"{_UPDATE}", "momentum * velocity[name] + learning_rate * grads[name] for name in params}\n    "
             "params = {name: params[name] - velocity[name]",
             "That is another convention, in which the velocity holds steps and not gradients. Here the learning rate "
-            "stands in the second line only; it matters when the learning rate changes during training.", TRAINING),
+            "stands in the second line only; it matters when the learning rate changes during training.", MOMENTUM),
     Mistake("the momentum ignored", _VELOCITY, "grads[name]",
-            "The velocity remembers what it was; yours is only the present gradient.", TRAINING),
+            "The velocity remembers what it was; yours is only the present gradient.", MOMENTUM),
     Mistake("the momentum factor missing", _VELOCITY, "velocity[name] + grads[name]",
-            "The old velocity has to fade, or it grows without end. The factor for that is an argument.", TRAINING),
+            "The old velocity has to fade, or it grows without end. The factor for that is an argument.", MOMENTUM),
     Mistake("the gradient scaled by 1 − momentum", _VELOCITY,
             "momentum * velocity[name] + (1 - momentum) * grads[name]",
             "That is a running mean, as Adam keeps one. Here the velocity is a running sum, and the gradient enters "
-            "whole.", TRAINING),
+            "whole.", MOMENTUM),
     Mistake("momentum on the gradient in place of the velocity", _VELOCITY, "velocity[name] + momentum * grads[name]",
-            "The momentum says how much of the OLD velocity stays.", TRAINING),
+            "The momentum says how much of the OLD velocity stays.", MOMENTUM),
     Mistake("momentum on the gradient too", _VELOCITY, "momentum * (velocity[name] + grads[name])",
-            "The new gradient enters whole; only the old velocity fades.", TRAINING),
+            "The new gradient enters whole; only the old velocity fades.", MOMENTUM),
     Mistake("the step taken with the gradient alone", _UPDATE, "params[name] - learning_rate * grads[name]",
-            "The velocity was computed and not used: the step follows the velocity.", TRAINING),
+            "The velocity was computed and not used: the step follows the velocity.", MOMENTUM),
     Mistake("the momentum applied twice", _UPDATE,
             "params[name] - learning_rate * (momentum * velocity[name] + grads[name])",
             "That is Nesterov's form, which looks one step ahead. Here the step follows the velocity itself.",
-            TRAINING),
+            MOMENTUM),
     Mistake("the parameters decayed", _UPDATE, "(1 - learning_rate) * params[name] - learning_rate * velocity[name]",
-            "The parameters also shrink towards zero. That is weight decay, which was not asked for.", TRAINING),
+            "The parameters also shrink towards zero. That is weight decay, which was not asked for.", DESCENT),
     Mistake("the old velocity returned", "return params, velocity",
             "return params, {name: (velocity[name] - grads[name]) / (momentum or np.inf) for name in params}",
             "The step is right, but the velocity that comes back is the old one, and the next step would not remember "
-            "this one.", TRAINING),
+            "this one.", MOMENTUM),
     Mistake("the old parameters returned", "return params, velocity",
             "return {name: params[name] + learning_rate * velocity[name] for name in params}, velocity",
-            "The velocity is right, but the parameters that come back are the old ones.", TRAINING),
+            "The velocity is right, but the parameters that come back are the old ones.", DESCENT),
     Mistake("the step returned in place of the parameters", _UPDATE, "-learning_rate * velocity[name]",
-            "That is the change. What is returned are the parameters after it.", TRAINING),
+            "That is the change. What is returned are the parameters after it.", DESCENT),
 )
 
 SGD_CHECK = Check(
@@ -366,49 +371,49 @@ _ERROR = 'squared_error(params["W_y"], params["b_y"], hs[-1:], targets[None])'
 TRAIN_MISTAKES = (
     Mistake("no clipping", _CLIP, 'grads | {"W_y": dW_y, "b_y": db_y}',
             "The gradients go into the step at full length. On a long sequence a single one of them can undo hours of "
-            "training.", TRAINING),
+            "training.", ONE_STEP),
     Mistake("the readout's gradients not clipped", _CLIP,
             'clip_gradients(grads, max_norm) | {"W_y": dW_y, "b_y": db_y}',
-            "The norm is that of ALL gradients together; W_y and b_y were added after the clipping.", TRAINING),
+            "The norm is that of ALL gradients together; W_y and b_y were added after the clipping.", ONE_STEP),
     Mistake("the readout and the cell clipped apart", _CLIP,
             'clip_gradients(grads, max_norm) | clip_gradients({"W_y": dW_y, "b_y": db_y}, max_norm)',
             "Two norms and two factors turn the direction of the step. One norm and one factor serve all parameters.",
-            TRAINING),
+            ONE_STEP),
     Mistake("the readout not trained", _CLIP,
             'clip_gradients(grads | {"W_y": 0.0 * dW_y, "b_y": 0.0 * db_y}, max_norm)',
-            "W_y and b_y are parameters too; their gradients do not reach the step.", TRAINING),
+            "W_y and b_y are parameters too; their gradients do not reach the step.", ONE_STEP),
     Mistake("the cell not trained", _CLIP,
             'clip_gradients({k: 0.0 * v for k, v in grads.items()} | {"W_y": dW_y, "b_y": db_y}, max_norm)',
-            "Only the readout learns: the gradients of the cell's parameters do not reach the step.", TRAINING),
+            "Only the readout learns: the gradients of the cell's parameters do not reach the step.", ONE_STEP),
     Mistake("the loss on every output", f"dhs[-1:], dW_y, db_y = {_ERROR}",
             'dhs[:], dW_y, db_y = squared_error(params["W_y"], params["b_y"], hs, '
             "targets[None].repeat(len(hs), axis=0))",
             "The target is asked for once, after the last input. Before that the cell cannot know the answer.",
-            TRAINING),
+            MASKED_MEAN),
     Mistake("the loss on the first output", f"dhs[-1:], dW_y, db_y = {_ERROR}",
             'dhs[:1], dW_y, db_y = squared_error(params["W_y"], params["b_y"], hs[:1], targets[None])',
-            "The target is asked for after the last input; the first output has seen one input only.", TRAINING),
+            "The target is asked for after the last input; the first output has seen one input only.", MASKED_MEAN),
     Mistake("the gradient of the loss at the wrong step", "loss, dhs[-1:], dW_y", "loss, dhs[:1], dW_y",
-            "The loss is that of the last output, but its gradient is put in at the first.", TRAINING),
+            "The loss is that of the last output, but its gradient is put in at the first.", MASKED_MEAN),
     Mistake("the gradient of the last output counted twice", "lstm_backward(cell, tapes, dhs, zeros, zeros)",
             "lstm_backward(cell, tapes, dhs, dhs[-1], zeros)",
-            "It stands in dhs already; handed in as the gradient of the final state it counts once more.", TRAINING),
+            "It stands in dhs already; handed in as the gradient of the final state it counts once more.", ONE_STEP),
     Mistake("the gradient of the last output sent to C", "lstm_backward(cell, tapes, dhs, zeros, zeros)",
             "lstm_backward(cell, tapes, dhs, zeros, dhs[-1])",
-            "The readout reads h; C gets its share inside the step, through h.", TRAINING),
+            "The readout reads h; C gets its share inside the step, through h.", READOUT),
     Mistake("the gradient sent in at every step", "_, _, _, grads = lstm_backward(cell, tapes, dhs,",
             "_, _, _, grads = lstm_backward(cell, tapes, 0.0 * dhs + dhs[-1],",
-            "Only the last output meets the target, so only the last entry of dhs is not zero.", TRAINING),
+            "Only the last output meets the target, so only the last entry of dhs is not zero.", MASKED_MEAN),
     Mistake("the velocity forgotten", _SGD,
             "= sgd_step(params, {k: 0.0 * v for k, v in velocity.items()}, grads, learning_rate, momentum)",
-            "The step starts from a velocity of zeros each time, so there is no momentum.", TRAINING),
+            "The step starts from a velocity of zeros each time, so there is no momentum.", MOMENTUM),
     Mistake("learning rate and momentum exchanged", _SGD,
             "= sgd_step(params, velocity, grads, momentum, learning_rate)",
-            "Both are numbers, so nothing complains. Look at the order of the arguments.", TRAINING),
+            "Both are numbers, so nothing complains. Look at the order of the arguments.", ONE_STEP),
     Mistake("the old parameters returned", "return loss, params, velocity",
             "return loss, {k: v + learning_rate * velocity[k] for k, v in params.items()}, velocity",
             "The velocity is new and the loss is right, but the parameters that come back are those that went in.",
-            TRAINING),
+            ONE_STEP),
 )
 
 TRAIN_CHECK = Check(
@@ -469,24 +474,24 @@ _CELL = tuple(f"{letter}_{gate}" for gate in "fiCo" for letter in "Wb")
 _TRAINING = (
     (Mistake("the new parameters not kept", "_, params, velocity = train_step", "_, _, velocity = train_step",
              "The parameters that came back are those that went in. A step changes nothing where it stands: it returns "
-             "new parameters, and the next step has to start from them.", TRAINING), unchanged()),
+             "new parameters, and the next step has to start from them.", ONE_STEP), unchanged()),
     (Mistake("only the readout trained", _UPDATE_ALL, _KEPT + "name.endswith('_y')}",
              "W_y and b_y moved, the cell's own eight arrays did not. A readout of an untrained memory cannot know "
-             "which numbers were marked.", TRAINING), unchanged(*_CELL)),
+             "which numbers were marked.", ONE_STEP), unchanged(*_CELL)),
     (Mistake("the readout not trained", _UPDATE_ALL, _KEPT + "not name.endswith('_y')}",
-             "The cell's parameters moved, W_y and b_y did not. They are parameters like the others.", TRAINING),
+             "The cell's parameters moved, W_y and b_y did not. They are parameters like the others.", ONE_STEP),
      unchanged("W_y", "b_y")),
     (Mistake("it blew up", "0.3, 0.9, 1.0)", "1e200, 0.9, 1e200)",
              "Parameters that are not finite came back. A step was so long that the next gradient was no number any "
-             "more: see that the gradients are clipped, and that the learning rate is not far above 1.", TRAINING),
+             "more: see that the gradients are clipped, and that the learning rate is not far above 1.", ONE_STEP),
      not_finite),
     (Mistake("a single step", "0.3, 0.9, 1.0)", "0.3, 0.9, 1.0); break",
              "The parameters lie exactly one step from where they began, down the gradient of the first batch. Does "
-             "something leave the loop too early, such as a return inside it?", TRAINING),
+             "something leave the loop too early, such as a return inside it?", ONE_STEP),
      one_step_of(_first_gradient)),
     (Mistake("up the gradient", "0.3, 0.9, 1.0)", "-0.3, 0.9, 1.0)",
              "Even on data it trained on, the error is far larger than it was to begin with. The gradient points to "
-             "where the loss grows; a step goes the other way.", TRAINING), uphill),
+             "where the loss grows; a step goes the other way.", DESCENT), uphill),
 )
 
 TRAINING_CHECK = TrainingCheck(
