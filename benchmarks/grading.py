@@ -2,13 +2,13 @@
 
     python benchmarks/grading.py                                   # ps3 and ps8, a class of 100
     python benchmarks/grading.py --section peers --sets ps3-lstm-forward --size 20
-    python benchmarks/grading.py --otter /path/to/venv/bin/otter   # with Otter-Grader, in an environment of its own
+    python benchmarks/grading.py --graders otter --otter VENV/bin/otter     # Otter-Grader, in an environment of its own
     python benchmarks/grading.py --section growth                  # time and memory as the class grows
 
 The class is made from the solution: of its functions every student has most as they are, some left unwritten, and some
 with a sign turned round. All graders get the same files. A rate is submissions per minute by the clock, from the start
-of the command to its end. nbgrader and Otter grade one after the other. They are run in several processes at once,
-each with its share of the class and a gradebook of its own: in as many as graded the first few students fastest.
+of the command to its end. nbgrader grades one after the other; it is run in one process and in as many as there are
+processors, each with its share of the class and a gradebook of its own, and its better rate is the one to compare.
 nbgrader is as it comes: stock settings, no sandbox. The row `floor` is what no grader can undercut: the notebooks' own
 cells, run in processes that have imported everything, without checks. A set can be run without its pictures too
 (``--plain``), since drawing them is most of that. `growth` grades classes of several sizes, and then ten thousand
@@ -44,7 +44,6 @@ from matplotlib import pyplot
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "grading.json"
 SETS = ("ps3-lstm-forward", "ps8-torch")
-FEW = 6                            # students on whom nbgrader's number of processes is chosen
 MARKED = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION\n?", re.MULTILINE | re.DOTALL)
 BIN = pathlib.Path(sys.executable).parent
 ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
@@ -123,13 +122,18 @@ def peers_section(arguments):
     """Submissions per minute of the three graders on one class."""
     for problem_set in arguments.sets:
         students = list(notebooks(problem_set, arguments.size, arguments.plain))
-        rows = [("lstmlab", *ours(problem_set, students)), nbgraders(problem_set, students), floor(students)]
-        if arguments.otter:
-            rows += otters(arguments.otter, problem_set, students)
-        for grader, processes, seconds in rows:
+        for grader, processes, seconds in runs(arguments, problem_set, students):
             yield {"section": "peers", "set": problem_set, "plain": arguments.plain, "grader": grader,
                    "processes": processes, "size": len(students), "seconds": seconds,
                    "per_minute": 60 * len(students) / seconds}
+
+
+def runs(arguments, problem_set, students):
+    """One grader after the other: name, processes, seconds."""
+    graders = {"lstmlab": ours, "nbgrader": functools.partial(nbgraders, arguments.processes), "floor": floor,
+               "otter": functools.partial(otters, arguments.otter)}
+    for name in arguments.graders:
+        yield from graders[name](problem_set, students)
 
 
 def ours(problem_set, students):
@@ -140,14 +144,13 @@ def ours(problem_set, students):
         done = len(list((where / "class" / "autograded").glob(f"*/{problem_set}/*.ipynb")))
         if done != len(students):
             raise SystemExit(f"lstmlab graded {done} of {len(students)}")
-    return os.cpu_count(), seconds
+    yield "lstmlab", os.cpu_count(), seconds
 
 
-def nbgraders(problem_set, students):
-    """`nbgrader autograde`, in as many processes as are fastest on the first few students."""
-    few = students[:FEW]
-    fastest = min((nbgrader(problem_set, few, processes), processes) for processes in {1, os.cpu_count()})[1]
-    return "nbgrader", fastest, nbgrader(problem_set, students, fastest)
+def nbgraders(counts, problem_set, students):
+    """`nbgrader autograde`, in each of these numbers of processes at once."""
+    for processes in counts:
+        yield "nbgrader", processes, nbgrader(problem_set, students, processes)
 
 
 def nbgrader(problem_set, students, processes):
@@ -162,12 +165,12 @@ def nbgrader(problem_set, students, processes):
     return seconds
 
 
-def floor(students):
+def floor(problem_set, students):
     """The cells alone, without a grader: forks of a process that has imported everything, one for each processor."""
     matplotlib.use("Agg")
     importlib.import_module("torch")
-    for student in students[:1]:
-        run_cells(student)                                         # what is built on first use
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_cells(students[0])                                     # what is built on first use
     begun, running = time.perf_counter(), 0
     for student in students:
         if running == os.cpu_count():
@@ -180,7 +183,7 @@ def floor(students):
         running += 1
     for _ in range(running):
         os.wait()
-    return "floor", os.cpu_count(), time.perf_counter() - begun
+    yield "floor", os.cpu_count(), time.perf_counter() - begun
 
 
 def run_cells(student):
@@ -325,11 +328,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--section", choices=("peers", "growth"), action="append")
     parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--graders", nargs="+", choices=("lstmlab", "nbgrader", "floor", "otter"),
+                        default=["lstmlab", "nbgrader", "floor"])
+    parser.add_argument("--processes", type=int, nargs="+", default=sorted({1, os.cpu_count()}), help="of nbgrader")
     parser.add_argument("--plain", action="store_true", help="without the notebooks' pictures")
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--growth", type=int, nargs="*", default=[100, 300, 1000])
     parser.add_argument("--simulated", type=int, nargs="*", default=[1000, 10_000])
-    parser.add_argument("--otter", help="the otter command of an environment that has Otter-Grader and this course")
+    parser.add_argument("--otter", help="the otter command, in an environment with this course, for the grader otter")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -341,7 +347,7 @@ def main():
         for row in sections[name](arguments):
             row |= {"date": datetime.date.today().isoformat(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
             print(json.dumps(row), flush=True)
-            same = ("section", "set", "plain", "grader", "simulated", "size")
+            same = ("section", "set", "plain", "grader", "processes", "simulated", "size")
             kept = [old for old in kept if any(old.get(key) != row.get(key) for key in same)] + [row]
             RESULTS.write_text(json.dumps({"python": platform.python_version(), "machine": platform.processor()
                                            or platform.machine(), "rows": kept}, indent=1) + "\n")
