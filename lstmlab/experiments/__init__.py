@@ -1,0 +1,5 @@
+"""The long studies: the network of 1997 and its experiments, gap length, ablations, real data."""
+
+from .network1997 import Network1997, Sequences, Weights1997
+
+__all__ = ["Network1997", "Sequences", "Weights1997"]
