@@ -1,0 +1,199 @@
+"""The rows of 1997: criteria on made-up errors with known answers, and a row that is run again from its seed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmlab.experiments import paper1997
+from lstmlab.experiments.network1997 import Trained
+from lstmlab.experiments.paper1997 import (
+    ROWS,
+    classifies,
+    last_errors,
+    reber_sets,
+    recent,
+    rests,
+    run_trial,
+    says_what_is_legal,
+    spelt,
+    staged,
+    successive,
+)
+
+RESULTS = Path(__file__).parent.parent.parent / "benchmarks" / "results" / "experiments-1997.json"
+
+
+class MadeUp:
+    """A trial whose errors are given: `worst` when it trains, `fresh` when it is only tested."""
+
+    def __init__(self, worst, squared=None, fresh=lambda done, n: np.zeros(n)):
+        self.worst, self.fresh, self.done = np.asarray(worst, float), fresh, 0
+        self.squared = self.worst ** 2 if squared is None else np.asarray(squared, float)
+        self.row = self.network = self
+        self.limit, self.rate, self.rng, self.weights = len(self.worst), 1.0, None, None
+
+    def draw(self, rng, count):
+        return count
+
+    def train(self, weights, count, rate):
+        if rate:
+            part = slice(self.done, self.done + count)
+            self.done += count
+            return Trained(self.worst[part], self.squared[part], None)
+        errors = self.fresh(self.done, count)
+        return Trained(errors, errors ** 2, None)
+
+    def chunks(self, size):
+        for done in range(0, self.limit, size):
+            trained = self.train(None, size, self.rate)
+            yield done + size, trained.worst, trained.squared
+
+
+def errors(length, *wrong):
+    """So many errors of 0.1, and 0.5 at the given places."""
+    array = np.full(length, 0.1)
+    array[list(wrong)] = 0.5
+    return array
+
+
+def test_successive_counts_from_the_last_error():
+    """What counts is the sequence after the last error before 10,000 good ones."""
+    outcome = successive(0.2)(MadeUp(errors(30_000, 5, 4321)))
+    assert (outcome.success, outcome.sequences) == (True, 4322)
+
+
+def test_successive_starts_again_after_each_error():
+    """9,999 good sequences are not enough."""
+    outcome = successive(0.2)(MadeUp(errors(30_000, 100, 10_100, 12_000)))
+    assert (outcome.success, outcome.sequences) == (True, 12_001)
+
+
+def test_successive_gives_up():
+    """An error in every stretch of 10,000: no success, at the limit."""
+    outcome = successive(0.2)(MadeUp(errors(20_000, 0, 9_000, 18_000)))
+    assert (outcome.success, outcome.sequences) == (False, 20_000)
+
+
+def test_successive_takes_an_error_at_the_bound_for_wrong():
+    """Below means below."""
+    assert not successive(0.5)(MadeUp(errors(20_000, *range(0, 20_000, 5000)))).success
+    assert successive(0.500001)(MadeUp(errors(20_000, *range(0, 20_000, 5000)))).sequences == 0
+
+
+def test_successive_says_when_nearly_all_were_right():
+    """The first chunk of 1,000 with at most 10 wrong, though success comes later."""
+    worst = errors(30_000, *range(0, 2000, 50), *range(2000, 3000, 100), 6000)
+    assert successive(0.2)(MadeUp(worst)).extra["nearly"] == 3000
+
+
+def test_rests_tests_without_learning():
+    """All of 10,000 new sequences have to be right; tried after every 1,000."""
+    made_up = MadeUp(np.ones(9000), fresh=lambda done, n: np.full(n, 0.1 if done >= 4500 else 0.3))
+    assert rests(0.2)(made_up)[:2] == (True, 5000)
+
+
+def test_recent_is_met_at_the_first_sequence_at_which_it_holds():
+    """The last 2,000 within the bound and the mean error below its own."""
+    outcome = recent(0.2, 0.02)(MadeUp(errors(10_000, 700, 3210)))
+    assert (outcome.success, outcome.sequences) == (True, 2701)
+
+
+def test_recent_waits_for_the_mean():
+    """Small enough at every sequence, but not on average."""
+    squared = np.where(np.arange(10_000) < 4000, 1.0, 0.0)
+    outcome = recent(0.2, 0.01)(MadeUp(errors(10_000), squared))
+    assert outcome.sequences == 4000 + 1981              # 19 ones among the last 2,000 are a mean below 0.01
+
+
+def test_recent_allows_a_few():
+    """With 3 allowed, it is met as soon as the fourth last error is 2,000 sequences ago."""
+    assert recent(0.2, 1.0, allowed=3)(MadeUp(errors(8000, 0, 1, 2, 3))).sequences == 2001
+    assert recent(0.2, 1.0, allowed=3)(MadeUp(errors(8000, 0, 400, 800, 1200, 1600))).sequences == 2401
+
+
+def test_recent_gives_up_and_counts_afterwards():
+    """No success at the limit; after success, new sequences off by the bound are counted."""
+    assert recent(0.2, 1.0)(MadeUp(errors(4000, 1500, 3000)))[:2] == (False, 4000)
+    fresh = lambda done, n: np.where(np.arange(n) < 7, 0.5, 0.0)                        # noqa: E731
+    assert recent(0.2, 1.0)(MadeUp(errors(4000), fresh=fresh)).extra["wrong"] == 7
+
+
+def test_classifies_has_two_stops():
+    """ST1 when no test sequence is off by 0.2, ST2 when the mean error is below 0.01 too."""
+    def fresh(done, n):
+        level = 0.3 if done < 1000 else 0.1 if done < 3000 else 0.001
+        return np.full(n, level)
+
+    outcome = classifies(MadeUp(np.zeros(9000), fresh=fresh))
+    assert (outcome.success, outcome.sequences, outcome.extra["ST1"]) == (True, 3000, 1000)
+
+
+def test_one_misclassified_sequence_is_no_success():
+    """However small the mean is."""
+    one = lambda done, n: np.where(np.arange(n) == 5, 0.25, 0.0)                        # noqa: E731
+    assert classifies(MadeUp(np.zeros(2000), fresh=one))[:2] == (False, 2000)
+
+
+@pytest.mark.parametrize(("outputs", "right"), [
+    ([0.9, 0.8, 0.1], True), ([0.2, 0.9, 0.1], True), ([0.9, 0.1, 0.2], False), ([0.9, 0.2, 0.2], False),
+    ([np.nan] * 3, True)])
+def test_legal_symbols_have_to_be_the_most_active(outputs, right):
+    """Symbols 0 and 1 are legal: both above symbol 2; where nothing is asked, nothing is wrong."""
+    legal = np.array([[[True, True, False]]])
+    assert says_what_is_legal(np.array([[outputs]]), legal) is right
+
+
+def test_the_test_strings_are_not_among_the_training_strings():
+    """256 of each."""
+    learn, test = reber_sets(np.random.default_rng(0), 256)
+    known, others = ({spelt(string) for string in strings.symbols.T} for strings in (learn, test))
+    assert learn.symbols.shape[1] == test.symbols.shape[1] == 256
+    assert not known & others
+
+
+def row(name):
+    """A row by its name."""
+    return next(row for row in ROWS if row.name == name)
+
+
+def test_the_cell_comes_when_the_error_stops_decreasing():
+    """Before that neither its weights nor the outputs' weights for it change; all sequences count."""
+    seen = {}
+
+    def met(trial):
+        seen["hidden"], seen["bias"] = trial.weights.hidden.copy(), trial.weights.hidden_bias.copy()
+        return paper1997.Outcome(True, 10, {})
+
+    lag = row("2a-step")
+    outcome, _ = run_trial(replace(lag, met=staged(met, 0.1)), 0)
+    drawn = paper1997.Trial(lag, 0).weights
+    assert np.array_equal(seen["hidden"], drawn.hidden)
+    assert not seen["bias"].any()
+    assert outcome.sequences == outcome.extra["added"] + 10
+
+
+def test_last_errors_are_those_at_the_end():
+    """What is wrong in the middle does not count."""
+    lag = replace(row("2b-step"), limit=100, rate=0.0)
+    trial = paper1997.Trial(lag, 0)
+    for array in trial.weights[:4]:
+        array[:] = 0.0
+    worst, = last_errors(trial, 100)
+    assert worst == pytest.approx(np.full(100, 0.5))
+
+
+def test_names_are_unique_and_every_row_says_what_it_stands_for():
+    """A name is a file and a key."""
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert all(row.published["sequences"] > 0 and row.trials >= 10 for row in ROWS)
+
+
+def test_a_recorded_trial_comes_out_the_same_again():
+    """The first trial of a short row, run from its seed, takes the count that the results file has."""
+    recorded = {entry["name"]: entry for entry in json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]}["6a"]
+    seed, success, sequences = recorded["outcomes"][0]
+    outcome, _ = run_trial(row("6a"), seed)
+    assert (outcome.success, outcome.sequences) == (success, sequences)
