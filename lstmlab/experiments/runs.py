@@ -1,0 +1,347 @@
+"""Trials of many rows: in several processes, each outcome saved as it comes, summed up with intervals.
+
+A row's outcomes stand in one file of JSON lines, one line a trial. A line is written whole or not at all, and carries
+a fingerprint of all that decides the outcome: what was run under other settings or another program is never mixed in.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import json
+import multiprocessing
+import os
+import signal
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from lstmlab import tasks
+
+from . import network1997
+from .paper1997 import ROWS, Outcome, Row, run_trial
+
+THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One trial.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the row it belongs to.
+    seed : int
+        Number of the trial, from which all its chance comes.
+    success : bool
+    sequences : int
+        Training sequences until success, or until the trial was given up.
+    extra : dict of str to float
+        What else the row reports.
+    seconds : float
+    """
+
+    fingerprint: str
+    seed: int
+    success: bool
+    sequences: int
+    extra: dict[str, float]
+    seconds: float
+
+
+# -- what a row is -----------------------------------------------------------------------------------------
+
+
+def settings(row: Row) -> dict[str, Any]:
+    """All of a row that can be put in words and numbers."""
+    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    return {name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            for name, value in fields.items() if not callable(value) and value is not None}
+
+
+def fingerprint(row: Row) -> str:
+    """Hash of what decides a row's outcomes: its settings, its criterion, and the program of network and tasks.
+
+    Comments, docstrings, titles and the paper's figures do not enter; nor does the number of trials.
+    """
+    decisive = {key: value for key, value in settings(row).items()
+                if key not in ("table", "title", "published", "trials", "reading", "deviation", "long")}
+    parts = [json.dumps(decisive, sort_keys=True, default=str), *_code(row.met, set())]
+    if row.draw is not None:
+        parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
+                                    ).hexdigest())
+    folder = Path(tasks.__file__).parent
+    for path in (Path(network1997.__file__), *sorted(folder.glob("*.py"))):
+        parts.append(_without_words(path.read_text(encoding="utf-8")))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _code(function: Callable, seen: set[str]) -> Iterator[str]:
+    """A function, the values it closes over, and in the same way the functions of its module that it calls."""
+    if function.__qualname__ in seen:
+        return
+    seen.add(function.__qualname__)
+    yield _without_words(textwrap.dedent(inspect.getsource(function)))
+    variables = inspect.getclosurevars(function)
+    yield repr(sorted(variables.nonlocals.items()))
+    for _, value in sorted(variables.globals.items()):
+        if isinstance(value, FunctionType) and value.__module__ == function.__module__:
+            yield from _code(value, seen)
+
+
+def _without_words(source: str) -> str:
+    """The program that a source is, without its comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(getattr(node, "body", None), list):
+            node.body = [part for part in node.body
+                         if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+    return ast.dump(tree)
+
+
+# -- files ---------------------------------------------------------------------------------------------------
+
+
+def records(row: Row, folder: Path) -> list[Record]:
+    """The trials of a row that `folder` holds, by seed; those of another fingerprint are passed over."""
+    path, mark = folder / f"{row.name}.jsonl", fingerprint(row)
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []      # what has no end is no line
+    found = [Record(**json.loads(line)) for line in lines]
+    return [each for _, each in sorted({each.seed: each for each in found if each.fingerprint == mark}.items())]
+
+
+def save(row: Row, record: Record, folder: Path) -> None:
+    """Append a trial to its row's file, by one write to the disk; half a line that a crash has left is cut off."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{row.name}.jsonl").open("ab+", buffering=0) as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(json.dumps(dataclasses.asdict(record)).encode() + b"\n")
+        os.fsync(file.fileno())
+
+
+# -- runs ----------------------------------------------------------------------------------------------------
+
+
+def run(rows: Iterable[Row], folder: Path, trials: int | None = None,
+        workers: int | None = None) -> Iterator[tuple[Row, Record]]:
+    """Run the trials that `folder` does not hold yet; yield each when it is saved.
+
+    Ctrl-C, or closing the generator, ends the trials under way; what was saved stays, and the same call goes on there.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    folder : Path
+        Where the rows' files are.
+    trials : int, optional
+        Of each row, seeds 0, 1, …; as many as in the paper if not given.
+    workers : int, optional
+        Processes, by default one for each processor; 1 runs in this process. More than 1 need rows of `ROWS`.
+    """
+    known = {row.name: row for row in rows}
+    done = {row.name: {record.seed for record in records(row, folder)} for row in known.values()}
+    jobs = [(row.name, seed) for row in known.values() for seed in range(row.trials if trials is None else trials)
+            if seed not in done[row.name]]
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    marks = {row.name: fingerprint(row) for row in known.values()}
+    outcomes = _in_processes(jobs, workers) if workers > 1 else ((name, n, run_trial(known[name], n))
+                                                                 for name, n in jobs)
+    for name, seed, (outcome, seconds) in outcomes:
+        record = Record(marks[name], seed, outcome.success, outcome.sequences, outcome.extra, round(seconds, 2))
+        save(known[name], record, folder)
+        yield known[name], record
+
+
+def _named_trial(name: str, seed: int) -> tuple[str, int, tuple[Outcome, float]]:
+    return name, seed, run_trial(find(name)[0], seed)
+
+
+def _in_processes(jobs: list[tuple[str, int]], workers: int) -> Iterator[tuple[str, int, tuple[Outcome, float]]]:
+    """Names, seeds and what came of them, in the order in which they end."""
+    others = set(multiprocessing.active_children())
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))                  # a new process reads them when it starts
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet)
+    try:
+        for future in as_completed([pool.submit(_named_trial, *job) for job in jobs]):
+            yield future.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        pool.shutdown(wait=False)
+
+
+def _quiet() -> None:
+    """Ctrl-C is for the parent, which ends its children."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_with_progress(rows: Iterable[Row], folder: Path, trials: int | None = None, workers: int | None = None,
+                      console: Any = None) -> int:
+    """As `run`, with a bar for each row that has something to do; return how many trials were run."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    rows, count = list(rows), 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("{task.fields[last]}"))
+    with Progress(*columns, console=console) as progress:
+        bars = {}
+        for row in rows:
+            total = row.trials if trials is None else trials
+            have = sum(record.seed < total for record in records(row, folder))
+            if have < total:
+                bars[row.name] = progress.add_task(row.name, total=total, completed=have, last="")
+        for row, record in run(rows, folder, trials, workers):
+            words = f"{record.sequences:,}" if record.success else f"given up at {record.sequences:,}"
+            progress.update(bars[row.name], advance=1, last=words)
+            count += 1
+    return count
+
+
+def find(name: str, long: bool = False) -> list[Row]:
+    """Rows by name: a row's own, or ``"1997"`` for all short ones, and with `long` for all.
+
+    Raises
+    ------
+    ValueError
+        If there is no such row.
+
+    Examples
+    --------
+    >>> [row.table for row in find("6a")], len(find("1997")) < len(find("1997", long=True))
+    (['9'], True)
+    """
+    if name == "1997":
+        return [row for row in ROWS if long or not row.long]
+    found = [row for row in ROWS if row.name == name]
+    if not found:
+        raise ValueError(f"there is no experiment {name!r}; expected 1997 or one of "
+                         f"{', '.join(row.name for row in ROWS)}")
+    return found
+
+
+# -- what came of it -----------------------------------------------------------------------------------------
+
+
+def mean_interval(values: Iterable[float]) -> tuple[float, float] | None:
+    """The 95 % interval of a mean by Student's t; None for fewer than two values.
+
+    Examples
+    --------
+    >>> [round(float(end), 2) for end in mean_interval([1, 2, 3])]
+    [-0.48, 4.48]
+    """
+    values = np.array(list(values), float)
+    if len(values) < 2:
+        return None
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def share_interval(hits: int, count: int) -> tuple[float, float] | None:
+    """The 95 % interval of a share by Wilson's score; None where there is nothing to count.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in share_interval(20, 20)]
+    [0.839, 1.0]
+    """
+    if not count:
+        return None
+    low, high = stats.binomtest(hits, count).proportion_ci(method="wilson")
+    return float(low), float(high)
+
+
+def summary(row: Row, trials: list[Record]) -> dict[str, Any]:
+    """A row beside the paper's: success with Wilson's interval, mean sequences of the successful trials with Student's.
+
+    Parameters
+    ----------
+    row : Row
+    trials : list of Record
+
+    Returns
+    -------
+    dict
+        Ready for JSON; ``label`` says why a row is *not reproduced*, and is empty where it was run as published and
+        succeeded as often (Fisher's exact test at 5 %); ``ratio`` is our mean over the paper's.
+    """
+    met = [record.sequences for record in trials if record.success]
+    mean = float(np.mean(met)) if met else None
+    extras = sorted({key for record in trials if record.success for key in record.extra})
+    extra = {key: float(np.mean([r.extra[key] for r in trials if r.success and key in r.extra])) for key in extras}
+    return {**settings(row), "fingerprint": fingerprint(row), "trials": len(trials), "published_trials": row.trials,
+            "successes": len(met), "success_interval": share_interval(len(met), len(trials)),
+            "sequences": mean, "interval": mean_interval(met), "extra": extra,
+            "ratio": mean / row.published["sequences"] if met else None, "label": label(row, len(met), len(trials)),
+            "seconds": round(sum(record.seconds for record in trials), 1),
+            "outcomes": [[record.seed, record.success, record.sequences] for record in trials]}
+
+
+def label(row: Row, met: int, count: int) -> str:
+    """Why a row is not reproduced; empty where nothing speaks against it.
+
+    Examples
+    --------
+    >>> row, = find("6a")
+    >>> label(row, 20, 20), label(row, 3, 5)
+    ('', 'not reproduced: not run as published, 5 of 20 trials')
+    """
+    if row.deviation:
+        return f"not reproduced: {row.deviation}"
+    if not count:
+        return "not reproduced: not run"
+    if count < row.trials:
+        return f"not reproduced: not run as published, {count} of {row.trials} trials"
+    if not met:
+        return f"not reproduced: no trial met the criterion within {row.limit:,} sequences"
+    theirs = round(row.published.get("success", 100) / 100 * row.trials)
+    if stats.fisher_exact([[met, count - met], [theirs, row.trials - theirs]]).pvalue < 0.05:
+        return f"not reproduced: {met} of {count} trials met the criterion, in the paper {theirs} of {row.trials}"
+    return ""
+
+
+def markdown(summaries: Iterable[dict[str, Any]]) -> str:
+    """The summaries as a Markdown table."""
+    lines = ["| experiment | what | published | ours, with 95 % interval | success | trials | seconds | remarks |",
+             "|---|---|---:|---:|---:|---:|---:|---|"]
+    for row in summaries:
+        ours = "–" if row["sequences"] is None else f"{row['sequences']:,.0f}"
+        if row["interval"]:
+            ours += " [{:,.0f}, {:,.0f}]".format(*row["interval"])
+        share = f"{row['successes']} of {row['trials']}" if row["trials"] else "–"
+        remarks = ". ".join(words.rstrip(".") for words in (row["label"], row["reading"]) if words)
+        published = f"{row['published']['sequences']:,.0f}"
+        if "success" in row["published"]:
+            published += f" ({row['published']['success']:g} %)"
+        lines.append(f"| {row['name']} | {row['title']} | {published} | {ours} | {share} | "
+                     f"{row['trials']} of {row['published_trials']} | {row['seconds']:,.0f} | {remarks} |")
+    return "\n".join(lines)
+
+
+def report(name: str, rows: Iterable[Row], folder: Path) -> list[dict[str, Any]]:
+    """Write NAME.json, NAME.md and, if there is anything to draw, NAME.svg into `folder`; return the summaries."""
+    from .picture import picture
+
+    summaries = [summary(row, records(row, folder)) for row in rows]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(summaries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(markdown(summaries) + "\n", encoding="utf-8")
+    if any(row["trials"] for row in summaries):
+        (folder / f"{name}.svg").write_text(str(picture(summaries)), encoding="utf-8")
+    return summaries
