@@ -13,9 +13,9 @@ import click
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Check a notebook as a student; release and grade the problem sets as an instructor.
+    """Check a notebook as a student; release and grade the problem sets as an instructor; run the course's experiments.
 
-    The instructor's commands are run in the course's top folder.
+    All commands but check are run in the course's top folder.
     """
 
 
@@ -387,3 +387,44 @@ def export(problem_sets, layout, to, columns):
         click.echo(f"  {row['student_id']}, {row['assignment']}: {row['status']}{why}")
     if len(empty) > 20:
         click.echo(f"  and {len(empty) - 20} more; `lstmlab export --format csv` says why for each")
+
+
+# -- the long studies ----------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("name")
+@click.option("--trials", type=click.IntRange(min=1), help="Of each row; as many as in the paper if not given.")
+@click.option("--long", is_flag=True, help="With 1997: the rows that take hours too.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N",
+              help="Processes; one for each processor if not given.")
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("_build/experiments"),
+              show_default=True, help="Folder of the results.")
+def experiment(name, trials, long, workers, folder):
+    """Run the experiment NAME: 1997 for the paper's tables, or one of their rows, such as 2c-50-50.
+
+    Ctrl-C stops it, and the same command goes on where it stopped. FOLDER then holds each row's trials (ROW.jsonl) and
+    NAME's table (NAME.md), summary (NAME.json) and plot (NAME.svg).
+    """
+    with instructors("experiment"):
+        from rich.console import Console
+
+        from lstmlab.experiments import runs
+
+    console = Console()
+    try:
+        rows = runs.find(name, long)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        runs.run_with_progress(rows, folder, trials, workers, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. What ran is saved. Run the same command again to go on.")
+        raise SystemExit(130) from None
+    summaries = runs.report(name, rows, folder)
+    for row in summaries:
+        ours = f"{row['sequences']:,.0f}" if row["successes"] else "–"
+        click.echo(f"{row['name']}: published {row['published']['sequences']:,.0f}, ours {ours}, "
+                   f"{row['successes']} of {several(row['trials'], 'trial')} successful"
+                   + (f" ({row['label']})" if row["label"] else ""))
+    click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")
