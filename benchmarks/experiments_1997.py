@@ -28,7 +28,7 @@ def provenance():
     import numpy
     import scipy
     return {"date": datetime.date.today().isoformat(), "python": platform.python_version(), "numpy": numpy.__version__,
-            "numba": numba.__version__, "scipy": scipy.__version__, "processor": platform.machine(),
+            "numba": numba.__version__, "scipy": scipy.__version__, "machine": platform.machine(),
             "cores": os.cpu_count()}
 
 
@@ -43,8 +43,9 @@ def entry(row, folder, earlier):
     trials = runs.records(row, folder)
     before = earlier.get(row.name)
     if before and before["fingerprint"] == runs.fingerprint(row) and before["trials"] > len(trials):
-        words = {key: value for key, value in runs.settings(row).items() if key in ("title", "reading", "published")}
-        return {**before, **words}
+        words = {key: value for key, value in runs.settings(row).items()
+                 if key in ("title", "reading", "deviation", "published")}
+        return {**before, **words, "label": runs.label(row, before["successes"], before["trials"])}
     return {**runs.summary(row, trials), "ran": provenance() if trials else None}
 
 

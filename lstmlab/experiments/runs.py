@@ -86,14 +86,14 @@ def fingerprint(row: Row) -> str:
 
 
 def _code(function: Callable, seen: set[str]) -> Iterator[str]:
-    """A function, the values it closes over, and in the same way the functions of its module that it calls."""
+    """A function, what it closes over, and the functions among that or in its module that it calls."""
     if function.__qualname__ in seen:
         return
     seen.add(function.__qualname__)
     yield _without_words(textwrap.dedent(inspect.getsource(function)))
     variables = inspect.getclosurevars(function)
-    yield repr(sorted(variables.nonlocals.items()))
-    for _, value in sorted(variables.globals.items()):
+    yield repr(sorted((k, v) for k, v in variables.nonlocals.items() if not isinstance(v, FunctionType)))
+    for _, value in sorted({**variables.globals, **variables.nonlocals}.items()):
         if isinstance(value, FunctionType) and value.__module__ == function.__module__:
             yield from _code(value, seen)
 
@@ -105,7 +105,7 @@ def _without_words(source: str) -> str:
         if isinstance(getattr(node, "body", None), list):
             node.body = [part for part in node.body
                          if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
-    return ast.dump(tree)
+    return ast.unparse(tree)
 
 
 # -- files ---------------------------------------------------------------------------------------------------
