@@ -27,7 +27,7 @@ from scipy import stats
 from lstmlab import tasks
 
 from . import network1997
-from .paper1997 import ROWS, Outcome, Row, run_trial
+from .paper1997 import ROWS, Outcome, Row, Trial, run_trial
 
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -75,7 +75,8 @@ def fingerprint(row: Row) -> str:
     """
     decisive = {key: value for key, value in settings(row).items()
                 if key not in ("table", "title", "published", "trials", "reading", "deviation", "long")}
-    parts = [json.dumps(decisive, sort_keys=True, default=str), *_code(row.met, set())]
+    parts = [json.dumps(decisive, sort_keys=True, default=str), _without_words(inspect.getsource(Trial)),
+             *_code(row.met, set())]
     if row.draw is not None:
         parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
                                     ).hexdigest())

@@ -46,6 +46,9 @@ class MadeUp:
         errors = self.fresh(self.done, count)
         return Trained(errors, errors ** 2, None)
 
+    def back_to(self, count):
+        self.kept = count
+
     def chunks(self, size):
         for done in range(0, self.limit, size):
             trained = self.train(None, size, self.rate)
@@ -152,6 +155,25 @@ def test_the_test_strings_are_not_among_the_training_strings():
     known, others = ({spelt(string) for string in strings.symbols.T} for strings in (learn, test))
     assert learn.symbols.shape[1] == test.symbols.shape[1] == 256
     assert not known & others
+
+
+def test_after_success_the_weights_are_those_of_then():
+    """What the chunk went on to learn does not count: the first 201 of the chunk in which it was met."""
+    made_up = MadeUp(errors(10_000, 700))
+    assert recent(0.2, 0.02)(made_up).sequences == 2701
+    assert made_up.kept == 201
+
+
+def test_a_trial_goes_back_to_the_middle_of_a_chunk():
+    """The weights are those of a trial that has seen no more."""
+    one, other = (paper1997.Trial(replace(row("6a"), limit=20), 0) for _ in range(2))
+    chunks = one.chunks(10)
+    next(chunks), next(chunks)
+    one.back_to(4)
+    sequences = [row("6a").draw(other.rng, 10) for _ in range(2)]
+    for part in (sequences[0], paper1997.pick(sequences[1], np.arange(4))):
+        other.row.network.train(other.weights, part, 0.5)
+    assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
 
 
 def row(name):
