@@ -335,8 +335,8 @@ def _reber() -> Iterator[Row]:
                           Network1997(7, 7, blocks, cells, "gates", online=online), rate, 0.2, draw=None,
                           met=predicts_legal_symbols, trials=30, limit=300_000,
                           output_gate_bias=(-1.0, -2.0, -3.0, -4.0)[:blocks],
-                          reading=f"Online: here the weights change {_ONLINE[online]}. Failed trials settle where part of "
-                                  "the strings, most often at the last symbol but one, stays wrong. Tried in short "
+                          reading=f"Online: here the weights change {_ONLINE[online]}. Failed trials settle where a "
+                                  "part of the strings, most often at the last symbol but one, stays wrong. Tried in short "
                                   "runs with four blocks, in vain: no initial output gate biases, cross-entropy, g "
                                   "and h with each other's range")
 
@@ -372,8 +372,8 @@ def _lags() -> Iterator[Row]:
                       {"sequences": sequences, "success": 100}, Network1997(distractors + 4, 2, 2, 1, "none"), 0.01,
                       0.2, lambda rng, n, q=lag, p=distractors: lag_sequences(tasks.distracted_lag(rng, q, p, n)),
                       met, trials=20, limit=1_000_000 if lag <= 200 else 5_000_000, long=lag > 200,
-                      reading=f"10,000 successive sequences: here {words}. Long before that few errors are left, but it "
-                              "takes until then that none is seen for so many sequences")
+                      reading=f"10,000 successive sequences: here {words}. Long before that few errors are left, but "
+                              "it takes until then that none is seen for so many sequences")
 
 
 def _two_sequence() -> Iterator[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -80,10 +81,14 @@ def fingerprint(row: Row) -> str:
     if row.draw is not None:
         parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
                                     ).hexdigest())
-    folder = Path(tasks.__file__).parent
-    for path in (Path(network1997.__file__), *sorted(folder.glob("*.py"))):
-        parts.append(_without_words(path.read_text(encoding="utf-8")))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join((*parts, *_program())).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _program() -> tuple[str, ...]:
+    """The program of the network and of all tasks, as it was when first asked for."""
+    files = Path(network1997.__file__), *sorted(Path(tasks.__file__).parent.glob("*.py"))
+    return tuple(_without_words(path.read_text(encoding="utf-8")) for path in files)
 
 
 def _code(function: Callable, seen: set[str]) -> Iterator[str]:
