@@ -426,5 +426,5 @@ def experiment(name, trials, long, workers, folder):
         ours = f"{row['sequences']:,.0f}" if row["successes"] else "–"
         click.echo(f"{row['name']}: published {row['published']['sequences']:,.0f}, ours {ours}, "
                    f"{row['successes']} of {several(row['trials'], 'trial')} successful"
-                   + (f" ({row['label']})" if row["label"] else ""))
+                   + "".join(f" ({words})" for words in (row["label"], runs.distance(row)) if words))
     click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")

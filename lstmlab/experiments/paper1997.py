@@ -336,9 +336,9 @@ def _reber() -> Iterator[Row]:
                           met=predicts_legal_symbols, trials=30, limit=300_000,
                           output_gate_bias=(-1.0, -2.0, -3.0, -4.0)[:blocks],
                           reading=f"Online: here the weights change {_ONLINE[online]}. Failed trials settle where a "
-                                  "part of the strings, most often at the last symbol but one, stays wrong. Tried in short "
-                                  "runs with four blocks, in vain: no initial output gate biases, cross-entropy, g "
-                                  "and h with each other's range")
+                                  "part of the strings, most often at the last symbol but one, stays wrong. Tried in "
+                                  "short runs with four blocks, in vain: no initial output gate biases, cross-entropy, "
+                                  "g and h with each other's range")
 
 
 def _lags() -> Iterator[Row]:

@@ -322,6 +322,19 @@ def label(row: Row, met: int, count: int) -> str:
     return ""
 
 
+def distance(row: dict[str, Any]) -> str:
+    """How far the mean of a summary is from the paper's, in words; empty where its interval holds the paper's.
+
+    Examples
+    --------
+    >>> distance({"interval": (90, 110), "published": {"sequences": 50}, "ratio": 2.0})
+    "2 times the paper's figure, which is outside the interval"
+    """
+    if row["interval"] is None or row["interval"][0] <= row["published"]["sequences"] <= row["interval"][1]:
+        return ""
+    return f"{row['ratio']:.2g} times the paper's figure, which is outside the interval"
+
+
 def markdown(summaries: Iterable[dict[str, Any]]) -> str:
     """The summaries as a Markdown table."""
     lines = ["| experiment | what | published | ours, with 95 % interval | success | trials | seconds | remarks |",
@@ -331,7 +344,7 @@ def markdown(summaries: Iterable[dict[str, Any]]) -> str:
         if row["interval"]:
             ours += " [{:,.0f}, {:,.0f}]".format(*row["interval"])
         share = f"{row['successes']} of {row['trials']}" if row["trials"] else "–"
-        remarks = ". ".join(words.rstrip(".") for words in (row["label"], row["reading"]) if words)
+        remarks = ". ".join(words.rstrip(".") for words in (row["label"], distance(row), row["reading"]) if words)
         published = f"{row['published']['sequences']:,.0f}"
         if "success" in row["published"]:
             published += f" ({row['published']['success']:g} %)"

@@ -135,6 +135,7 @@ def test_the_table_has_a_line_for_each_row():
     row = runs.find("6a")[0]
     table = markdown([summary(row, made_up(row, *range(30_000, 30_020))), summary(row, [])]).splitlines()
     assert "| 31,390 | 30,010 [30,007, 30,012] | 20 of 20 |" in table[2]
+    assert "0.96 times the paper's figure, which is outside the interval" in table[2]
     assert "| – | – | 0 of 20 |" in table[3]
     assert "not run" in table[3]
 
