@@ -12,7 +12,7 @@ from ._backward import LOOP_MISTAKES, draw_params, draw_tapes, gradients_of, rar
 from ._training import TrainingCheck, not_finite, one_step_of, unchanged, uphill
 
 READOUT = 'chapter "Training", section "The readout" (eq-readout-gradients)'
-MASKED_MEAN = 'chapter "Training", section "What counts: a mean with a mask" (eq-masked-loss)'
+MASKED_MEAN = 'chapter "Training", section "What counts: a mean with a mask" (eq-masked-mean)'
 SQUARED_ERROR = 'chapter "Training", section "Squared error" (eq-squared-error-dy)'
 DESCENT = 'chapter "Training", section "Gradient descent" (eq-sgd)'
 MOMENTUM = 'chapter "Training", section "Momentum" (eq-momentum)'

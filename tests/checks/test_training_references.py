@@ -7,7 +7,7 @@ from lstmlab.checks.ps4_lstm_backward import clip_gradients, sgd_step, squared_e
 
 
 def test_the_gradients_of_the_squared_error():
-    """dhs, dW_y and db_y are what a complex step finds: eq-readout-gradients, eq-squared-error-dy, eq-masked-loss."""
+    """dhs, dW_y and db_y are what a complex step finds: eq-readout-gradients, eq-squared-error-dy, eq-masked-mean."""
     rng = np.random.default_rng(0)
     W_y, b_y, hs = rng.normal(size=(2, 3)), rng.normal(size=2), rng.uniform(-1, 1, (4, 5, 3))
     targets = rng.normal(size=(4, 5, 2))

@@ -52,19 +52,30 @@ def test_workers_give_the_marks_of_one_process(course, sample):
     assert marks(course, students) == before
 
 
+def listening():
+    """Where this process and its children take connections."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return {one.laddr for process in processes for one in process.net_connections()
+            if one.status == psutil.CONN_LISTEN}
+
+
 @pytest.fixture(scope="module")
-def pool():
+def before():
+    """Where the tests' own servers listened before the pool was there."""
+    return listening()
+
+
+@pytest.fixture(scope="module")
+def pool(before):
     """One worker process on this machine."""
     with local_cluster(1, confined=False) as pool:
         yield pool
 
 
-def test_local_workers_speak_tls_and_serve_nothing_else(pool):
+def test_local_workers_speak_tls_and_serve_nothing_else(pool, before):
     """A stranger on the loopback interface finds no page, and no plain socket to give orders to."""
     assert pool.client.scheduler.address.startswith("tls://127.0.0.1")
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    found = {one.laddr for process in processes for one in process.net_connections()
-             if one.status == psutil.CONN_LISTEN}
+    found = listening() - before
     assert {ip for ip, _ in found} == {"127.0.0.1"}
     for _, port in found:
         with contextlib.suppress(OSError):                         # an HTTPError is one, too
