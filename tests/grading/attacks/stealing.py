@@ -179,7 +179,7 @@ return found"""), ran="parameter_count: "),
 import sqlite3
 tried = 0
 for place in ("gradebook.db", "class/gradebook.db", "../gradebook.db", "/course/class/gradebook.db",
-    "/work/gradebook.db",
+    "/srv/gradebook.db",
               os.path.dirname(CANARY_FILE) + "/gradebook.db"):
     for mode in ("ro", "rw"):
         try:
