@@ -140,7 +140,9 @@ def test_a_lost_nursery_is_replaced():
     """Where the machine took the nursery away between two notebooks, the next one gets another."""
     with Sandbox(LIMITS, seed=1) as first:
         lost = first._home._nursery
+    inside = processes(lost.process.pid)
     os.killpg(lost.process.pid, signal.SIGKILL)
+    assert gone(inside)
     with Sandbox(LIMITS, seed=1) as second:
         assert second._home._nursery is not lost
         assert text(second.run_cell("1 + 1")) == "2"
