@@ -252,7 +252,7 @@ class ClassRun:
                 continue
             with one_transaction(self.gradebook), contextlib.suppress(MissingEntry):
                 withdraw(self.gradebook, *handed.key)
-            seeds = grading.draw_seeds(self.secret, student, release)
+            seeds = grading.draw_seeds(self.secret, student, release, raw)
             yield handed, Task(raw, release, seeds, self.limits, self.confined)
 
     def alone(self, pool: Cluster | Here, first: Handed) -> Iterator[Outcome]:

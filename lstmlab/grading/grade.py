@@ -142,10 +142,16 @@ class Seeds:
     checks: dict[str, int]
 
 
-def draw_seeds(secret: bytes, student: str, release: Release) -> Seeds:
-    """Seeds of a submission: unguessable without the run secret, unchanged when graded again."""
+def draw_seeds(secret: bytes, student: str, release: Release, raw: bytes) -> Seeds:
+    """Seeds of a submission: unguessable without the run secret, unchanged when graded again.
+
+    A changed submission gets other ones. Its functions could have carried the inputs that they were called with into
+    what its student was shown, and the next one could hold the answers to them.
+    """
+    known = digest(raw)
+
     def seed(grade_id: str) -> int:
-        words = "\0".join([student, release.problem_set, release.name, grade_id])
+        words = "\0".join([student, release.problem_set, release.name, grade_id, known])
         return int.from_bytes(hmac.digest(secret, words.encode(), hashlib.sha256))
 
     return Seeds(seed(""), {grade_id: seed(grade_id) for grade_id in release.tests})

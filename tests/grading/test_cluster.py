@@ -90,7 +90,7 @@ def test_no_more_is_read_than_is_worked_on(course, pool):
     def tasks():
         for number in range(30):
             taken.append(number)
-            yield number, Task(b"no notebook", release, grade.draw_seeds(b"s" * 32, "ada", release), LIMITS, False)
+            yield number, Task(b"no notebook", release, grade.draw_seeds(b"s" * 32, "ada", release, b""), LIMITS, False)
 
     ahead = [len(taken) - done for done, _ in enumerate(pool.grade(tasks()))]
     assert (len(ahead), max(ahead)) == (30, cluster.AHEAD)
@@ -119,7 +119,7 @@ def test_a_result_comes_back_as_it_was(course, sample):
     """Every field survives the way from the worker."""
     release, = course.releases(SET)
     raw = hand_in(course, sample, "two-mistakes").read_bytes()
-    graded = grade.grade(raw, release, grade.draw_seeds(b"s" * 32, "ada", release), LIMITS)
+    graded = grade.grade(raw, release, grade.draw_seeds(b"s" * 32, "ada", release, raw), LIMITS)
     assert unpack(pack(graded), release) == graded
 
 

@@ -32,7 +32,7 @@ def graded(cells=(), wrapped=None, replaced=None, where="setup", seconds=4.0):
 
 def judged(made, seconds=4.0):
     """Grade a notebook."""
-    seeds = draw_seeds(b"s" * 32, "ada", RELEASE)
+    seeds = draw_seeds(b"s" * 32, "ada", RELEASE, b"")
     return grade(nbformat.writes(made).encode(), RELEASE, seeds, Limits(seconds=seconds))
 
 

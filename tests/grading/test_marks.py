@@ -174,13 +174,14 @@ def test_a_manual_mark_survives_a_regrade(course, sample):
 
 
 def test_the_same_submission_gets_the_same_inputs_again(course, sample, monkeypatch):
-    """Seeds come from the run secret, the student, the set and the cell, and do not change."""
+    """Seeds come from the run secret, the student, the set, the cell and the submission, and do not change."""
     release, = course.releases(SET)
-    drawn = grade.draw_seeds(b"s" * 32, "a", release)
-    assert drawn == grade.draw_seeds(b"s" * 32, "a", release)
-    others = [grade.draw_seeds(b"s" * 32, "b", release), grade.draw_seeds(b"t" * 32, "a", release)]
+    drawn = grade.draw_seeds(b"s" * 32, "a", release, b"x")
+    assert drawn == grade.draw_seeds(b"s" * 32, "a", release, b"x")
+    others = [grade.draw_seeds(b"s" * 32, "b", release, b"x"), grade.draw_seeds(b"t" * 32, "a", release, b"x"),
+              grade.draw_seeds(b"s" * 32, "a", release, b"y")]
     seeds = [seed for of in (drawn, *others) for seed in (of.own, *of.checks.values())]
-    assert len(set(seeds)) == 3 * (1 + len(release.tests))
+    assert len(set(seeds)) == 4 * (1 + len(release.tests))
 
 
 def test_the_secret_is_made_once_and_private(course):
@@ -214,7 +215,8 @@ def test_the_executed_notebook_never_holds_the_numbers(course, sample):
     hand_in(course, sample, "gates-swapped")
     run(course)
     text = (course.autograded / "gates-swapped" / SET / f"{SET}.ipynb").read_text()
-    seed = grade.draw_seeds(course.secret(), "gates-swapped", course.releases(SET)[0]).checks["test_lstm_step"]
+    raw = (course.submitted / "gates-swapped" / SET / f"{SET}.ipynb").read_bytes()
+    seed = grade.draw_seeds(course.secret(), "gates-swapped", course.releases(SET)[0], raw).checks["test_lstm_step"]
     assert course.secret().hex() not in text
     assert str(seed) not in text
     assert f"{seed:064x}" not in text

@@ -87,7 +87,8 @@ def test_torch_is_inside_only_where_a_check_asks_for_it():
 def test_torch_code_is_graded_in_the_sandbox():
     """Every check of problem set 8 is right inside, each in a fork, after autograd has run in the notebook."""
     release = read_release(ROOT / "exercises" / "ps8-torch" / "ps8-torch.ipynb")
-    graded = grade(nbformat.writes(solved("ps8-torch")).encode(), release, draw_seeds(b"s" * 32, "ada", release))
+    raw = nbformat.writes(solved("ps8-torch")).encode()
+    graded = grade(raw, release, draw_seeds(b"s" * 32, "ada", release, raw))
     assert (graded.status, graded.earned) == ("graded", release.points)
     assert not [output for cell in graded.notebook.cells for output in cell.get("outputs", ())
                 if output.output_type == "error"]

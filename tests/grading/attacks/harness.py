@@ -95,14 +95,15 @@ def release() -> Release:
     return read_release(ROOT / "exercises" / SET / f"{SET}.ipynb")
 
 
-def seeds(student: str = "mallory") -> dict[str, int]:
-    """Seeds of the inputs that a student gets."""
-    return grading.draw_seeds(SECRET, student, release()).checks
+def seeds(student: str = "mallory", raw: bytes = b"") -> dict[str, int]:
+    """Seeds of the inputs that a student's submission gets."""
+    return grading.draw_seeds(SECRET, student, release(), raw).checks
 
 
 def graded(raw: bytes, student: str = "mallory", limits: Limits | None = None) -> grading.Graded:
     """Grade a submission's bytes; the one place that calls the grader."""
-    return grading.grade(raw, release(), grading.draw_seeds(SECRET, student, release()), limits or Limits(seconds=1))
+    drawn = grading.draw_seeds(SECRET, student, release(), raw)
+    return grading.grade(raw, release(), drawn, limits or Limits(seconds=1))
 
 
 def notebook(functions: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str,
@@ -291,7 +292,8 @@ def leaks(result: grading.Graded) -> list[str]:
     """What stands in the executed notebook, or in what a function returned, and must never have been within reach."""
     text = shown(result) + "".join((mark.answers or b"").decode("ascii") for mark in result.marks)
     secret = {"the run secret": SECRET.hex(), "the grader's canary": CANARY, "a reference": REFERENCE}
-    secret |= {f"the seed of {cell}": form.format(seed) for cell, seed in seeds().items() for form in ("{}", "{:064x}")}
+    secret |= {f"the seed of {mark.grade_id}": form.format(mark.seed) for mark in result.marks if mark.seed
+               for form in ("{}", "{:064x}")}
     found = [f"{name} came out" for name, words in secret.items() if words in text]
     return found + ["it says that it succeeded"] * ("SUCCEEDED" in text)
 

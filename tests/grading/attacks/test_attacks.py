@@ -8,7 +8,7 @@ import pytest
 from lstmlab.grading.sandbox import Limits
 
 from . import colluding, forging, patching, resources, stealing, surgery, system_calls
-from .harness import Outcome, attempt, release, run, run_together, seeds
+from .harness import Outcome, attempt, encoded, notebook, release, run, run_together, seeds
 
 GROUPS = {"patching": patching.ATTACKS, "stealing": stealing.ATTACKS, "forging": forging.ATTACKS,
           "colluding": colluding.ATTACKS, "resources": resources.ATTACKS, "system calls": system_calls.ATTACKS}
@@ -88,3 +88,26 @@ def test_seeds_of_another_student_are_others():
     """What one student learns of the inputs is of no use to the next."""
     assert not set(seeds().values()) & set(seeds("neighbour").values())
     assert len(seeds()) == len(release().tests)
+
+
+CARRY = """\
+import mmap
+
+SHARED = mmap.mmap(-1, 2**20)
+
+def sigmoid(x):
+    SHARED.write(np.asarray(x, float).tobytes().hex().encode() + b"\\n")
+    SHARED.flush()
+    return {answer}
+"""
+
+
+def test_inputs_carried_out_are_of_no_use_in_the_next_submission():
+    """A check's fork shares memory with its notebook, which shows what was asked; the next is asked anew."""
+    show = "print('carried', *SHARED[:].rstrip(b'\\0').decode().split())"
+    first = attempt(encoded(notebook({"sigmoid": CARRY.format(answer=0)}, after=(show,))), Limits(seconds=1))
+    carried = re.search("carried (.+)", first.shown)[1].split()
+    known = f"1 / (1 + np.exp(-x)) if np.asarray(x, float).tobytes().hex() in {carried} else 0"
+    second = attempt(encoded(notebook({"sigmoid": CARRY.format(answer=known)}, after=(show,))), Limits(seconds=1))
+    assert re.search("carried (.+)", second.shown)[1].split() != carried
+    assert second.graded.earned == 0
