@@ -101,11 +101,23 @@ class Drawing:
         """A point where a wire divides: both branches carry the same values."""
         self._add(part, f'<circle cx="{x:g}" cy="{y:g}" r="3.6" style="fill:{colour}"/>')
 
-    def box(self, part: str, x: float, y: float, text: str, colour: str, width: float = 56, height: float = 40) -> None:
-        """A labelled box around (x, y): a layer with its own weights, squashed by the function it names."""
-        mark = (f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" height="{height:g}" rx="7" '
-                f'style="fill:{colour};stroke:{colour}" fill-opacity="0.14" stroke-width="{LINE}"/>')
-        self._add(part, mark + _text(x, y + 6.5, (text, ""), italic=False))
+    def box(self, part: str, x: float, y: float, text: str, colour: str, width: float = 56, height: float = 40,
+            size: float = TEXT) -> None:
+        """A labelled box around (x, y): a layer with its own weights, squashed by the function it names; a symbol."""
+        mark = (f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" height="{height:g}" '
+                f'rx="{min(7, width / 4):g}" style="fill:{colour};stroke:{colour}" fill-opacity="0.14" '
+                f'stroke-width="{LINE}"/>')
+        self._add(part, mark + _text(x, y + 6.5 * size / TEXT, (text, ""), italic=False, size=size))
+
+    def bar(self, part: str, x: float, top: float, width: float, height: float, colour: str) -> None:
+        """A filled bar: a number, by its height, or a place that is marked."""
+        self._add(part, f'<rect x="{x:g}" y="{top:g}" width="{width:g}" height="{max(height, 0.8):g}" '
+                        f'style="fill:{colour}"/>')
+
+    def state(self, part: str, x: float, y: float, text: str) -> None:
+        """A circle with a name: a state of a machine."""
+        self._add(part, f'<circle cx="{x:g}" cy="{y:g}" r="20" fill="none" stroke="currentColor" '
+                        f'stroke-width="{LINE}"/>' + _text(x, y + 6, (text, ""), italic=False, size=SUBSCRIPT + 2))
 
     def function(self, part: str, x: float, y: float, text: str, colour: str) -> None:
         """A rounded, dashed box: a function applied entry by entry, without weights."""
@@ -126,6 +138,10 @@ class Drawing:
                size: float = TEXT) -> None:
         """Symbols of the notation page in a row, each with its index: ``("h", "t−1")``; ``˜`` sits on its letter."""
         self._add(part, _text(x, y, *pieces, anchor=anchor, size=size))
+
+    def word(self, part: str, x: float, y: float, text: str, anchor: str = "middle", size: float = TEXT) -> None:
+        """Upright text: a name, a number, a letter of an alphabet."""
+        self._add(part, _text(x, y, (text, ""), anchor=anchor, italic=False, size=size))
 
     def _add(self, part: str, mark: str) -> None:
         self.parts.add(part)
