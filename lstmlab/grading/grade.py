@@ -24,6 +24,7 @@ from .sandbox import PATIENCE, Limits, Sandbox, SandboxDied, SandboxTimeout
 from .submission import Cell, Submission, Unreadable, read_submission
 
 MAX_STUCK = 4                      # cells that may kill the sandbox before the rest is left unrun
+MAX_KEPT = 2**20                   # bytes of a check's answers that are kept; right ones take a fiftieth of that
 WHOLE = 4                          # times the longest that one cell may last: all that a notebook may
 
 GRADED, FAILED, TIMED_OUT, MISSING, LOOK = "graded", "failed", "timed out", "missing", "needs a look"
@@ -54,7 +55,8 @@ class Mark:
     seed : int
         Seed of the inputs.
     answers : bytes or None
-        What the function returned, encoded: enough to judge again without running code.
+        What the function returned, encoded: enough to judge again without running code. None where there is no
+        verdict, or where it was larger than any right answer (`MAX_KEPT`).
     requests_hash : str
         Hash of what was asked; judged again, the answers must still be answers to this.
     verdict : dict
@@ -324,8 +326,9 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
     if verdict.headline == "not written yet":
         status = "not written"
     parts = tuple((part.name, float(part.points), float(part.earned)) for part in verdict.parts)
+    answers = wire.encode(reply["answers"])
     return replace(blank, earned=float(verdict.earned), status=status, text=verdict.text(),
-                   mistakes=tuple(verdict.mistakes), parts=parts, answers=wire.encode(reply["answers"]),
+                   mistakes=tuple(verdict.mistakes), parts=parts, answers=answers if len(answers) <= MAX_KEPT else None,
                    verdict=pieces(verdict))
 
 

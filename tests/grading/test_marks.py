@@ -5,9 +5,12 @@ import shutil
 import stat
 
 import nbformat
+import numpy as np
 import pytest
 from nbgrader.utils import parse_utc
 
+from lstmlab import checks
+from lstmlab.checks import probe
 from lstmlab.grading import classrun, grade, sandbox
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import CourseError, open_course
@@ -182,6 +185,16 @@ def test_the_same_submission_gets_the_same_inputs_again(course, sample, monkeypa
               grade.draw_seeds(b"s" * 32, "a", release, b"y")]
     seeds = [seed for of in (drawn, *others) for seed in (of.own, *of.checks.values())]
     assert len(set(seeds)) == 4 * (1 + len(release.tests))
+
+
+def test_answers_larger_than_any_right_one_are_judged_and_not_kept(course):
+    """A forger fills no gradebook."""
+    release, = course.releases(SET)
+    call = release.tests["test_sigmoid"]
+    for size, kept in ((10, True), (2**18, False)):
+        requests = checks.get(call.check).requests(1)
+        mark = grade.judge("test_sigmoid", call, 1, {"answers": probe.call(lambda x, n=size: np.zeros(n), requests)})
+        assert (mark.status, mark.earned, mark.answers is not None) == ("wrong", 0.0, kept)
 
 
 def test_the_secret_is_made_once_and_private(course):
