@@ -76,7 +76,7 @@ def fingerprint(row: Row) -> str:
     """
     decisive = {key: value for key, value in settings(row).items()
                 if key not in ("table", "title", "published", "trials", "reading", "deviation", "long")}
-    parts = [json.dumps(decisive, sort_keys=True, default=str), _without_words(inspect.getsource(Trial)),
+    parts = [json.dumps(decisive, sort_keys=True, default=str), without_words(inspect.getsource(Trial)),
              *_code(row.met, set())]
     if row.draw is not None:
         parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
@@ -88,7 +88,7 @@ def fingerprint(row: Row) -> str:
 def _program() -> tuple[str, ...]:
     """The program of the network and of all tasks, as it was when first asked for."""
     files = Path(network1997.__file__), *sorted(Path(tasks.__file__).parent.glob("*.py"))
-    return tuple(_without_words(path.read_text(encoding="utf-8")) for path in files)
+    return tuple(without_words(path.read_text(encoding="utf-8")) for path in files)
 
 
 def _code(function: Callable, seen: set[str]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _code(function: Callable, seen: set[str]) -> Iterator[str]:
     if function.__qualname__ in seen:
         return
     seen.add(function.__qualname__)
-    yield _without_words(textwrap.dedent(inspect.getsource(function)))
+    yield without_words(textwrap.dedent(inspect.getsource(function)))
     variables = inspect.getclosurevars(function)
     yield repr(sorted((k, v) for k, v in variables.nonlocals.items() if not isinstance(v, FunctionType)))
     for _, value in sorted({**variables.globals, **variables.nonlocals}.items()):
@@ -104,7 +104,7 @@ def _code(function: Callable, seen: set[str]) -> Iterator[str]:
             yield from _code(value, seen)
 
 
-def _without_words(source: str) -> str:
+def without_words(source: str) -> str:
     """The program that a source is, without its comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -120,18 +120,28 @@ def _without_words(source: str) -> str:
 def records(row: Row, folder: Path) -> list[Record]:
     """The trials of a row that `folder` holds, by seed; those of another fingerprint are passed over."""
     path, mark = folder / f"{row.name}.jsonl", fingerprint(row)
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []      # what has no end is no line
-    found = [Record(**json.loads(line)) for line in lines]
+    found = [Record(**entry) for entry in entries(path)]
     return [each for _, each in sorted({each.seed: each for each in found if each.fingerprint == mark}.items())]
 
 
 def save(row: Row, record: Record, folder: Path) -> None:
-    """Append a trial to its row's file, by one write to the disk; half a line that a crash has left is cut off."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{row.name}.jsonl").open("ab+", buffering=0) as file:
+    """Append a trial to its row's file."""
+    append(folder / f"{row.name}.jsonl", dataclasses.asdict(record))
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    """What `append` has written into a file, in order; half a line that a crash has left does not count."""
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []      # what has no end is no line
+    return [json.loads(line) for line in lines]
+
+
+def append(path: Path, entry: dict[str, Any]) -> None:
+    """Append a line of JSON to a file, by one write to the disk; half a line that a crash has left is cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+", buffering=0) as file:
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
-        file.write(json.dumps(dataclasses.asdict(record)).encode() + b"\n")
+        file.write(json.dumps(entry).encode() + b"\n")
         os.fsync(file.fileno())
 
 
@@ -160,8 +170,8 @@ def run(rows: Iterable[Row], folder: Path, trials: int | None = None,
             if seed not in done[row.name]]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     marks = {row.name: fingerprint(row) for row in known.values()}
-    outcomes = _in_processes(jobs, workers) if workers > 1 else ((name, n, run_trial(known[name], n))
-                                                                 for name, n in jobs)
+    outcomes = in_processes(_named_trial, jobs, workers) if workers > 1 else ((name, n, run_trial(known[name], n))
+                                                                              for name, n in jobs)
     for name, seed, (outcome, seconds) in outcomes:
         record = Record(marks[name], seed, outcome.success, outcome.sequences, outcome.extra, round(seconds, 2))
         save(known[name], record, folder)
@@ -172,14 +182,14 @@ def _named_trial(name: str, seed: int) -> tuple[str, int, tuple[Outcome, float]]
     return name, seed, run_trial(find(name)[0], seed)
 
 
-def _in_processes(jobs: list[tuple[str, int]], workers: int) -> Iterator[tuple[str, int, tuple[Outcome, float]]]:
-    """Names, seeds and what came of them, in the order in which they end."""
+def in_processes(function: Callable, jobs: list[tuple], workers: int) -> Iterator[Any]:
+    """What comes of ``function(*job)``, in the order in which they end; whatever stops it ends those under way."""
     others = set(multiprocessing.active_children())
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))                  # a new process reads them when it starts
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet)
     try:
-        for future in as_completed([pool.submit(_named_trial, *job) for job in jobs]):
+        for future in as_completed([pool.submit(function, *job) for job in jobs]):
             yield future.result()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
