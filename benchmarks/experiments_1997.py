@@ -74,13 +74,14 @@ def main():
     from lstmlab.experiments import runs
     if not args.table:
         try:
-            rows = [row for name in args.rows or ["1997"] for row in runs.find(name, args.long)]
-            runs.run_with_progress(rows, args.folder, args.trials, args.workers)
+            for row in [row for name in args.rows or ["1997"] for row in runs.find(name, args.long)]:
+                runs.run_with_progress([row], args.folder, args.trials, args.workers)
+                write(args.output, args.folder)
         except ValueError as error:
             parser.error(str(error))
         except KeyboardInterrupt:
             print("Stopped; what ran is saved. The same command goes on from here.")
-        write(args.output, args.folder)
+            write(args.output, args.folder)
     print(runs.markdown(recorded(args.output).values()))
 
 

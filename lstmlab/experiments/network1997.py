@@ -17,8 +17,9 @@ from numba import njit
 
 BIASES = {"none": "", "gates": "g", "hidden": "cg", "hidden and output": "cgo"}
 LOGISTIC, CENTRED, IDENTITY = 0, 1, 2
-G = {"logistic": LOGISTIC, "in [-2, 2]": CENTRED}
-H = {"in [-1, 1]": CENTRED, "identity": IDENTITY}
+# kind and bound of a squashing function
+G = {"logistic": (LOGISTIC, 1.0), "in [-2, 2]": (CENTRED, 2.0), "in [-1, 1]": (CENTRED, 1.0)}
+H = {"in [-1, 1]": (CENTRED, 1.0), "in [-2, 2]": (CENTRED, 2.0), "identity": (IDENTITY, 1.0)}
 OUTPUT = {"logistic": LOGISTIC, "linear": IDENTITY}
 
 
@@ -217,8 +218,8 @@ class Network1997:
         count, steps = sequences.symbols.shape
         kept = np.full((count, steps, self.outputs) if keep_outputs else (0, 0, 0), np.nan)
         worst, squared = _train(*weights, *sequences, self.blocks, self.cells, self.output_gates, self.recurrent,
-                                self.has_bias, "o" in BIASES[self.bias], G[self.g], H[self.h], OUTPUT[self.output],
-                                self.cross_entropy, self.online == "sequence", learning_rate, kept)
+                                self.has_bias, "o" in BIASES[self.bias], *G[self.g], *H[self.h],
+                                OUTPUT[self.output], self.cross_entropy, self.online == "sequence", learning_rate, kept)
         return Trained(worst, squared, kept)
 
     def predict(self, weights: Weights1997, sequences: Sequences) -> np.ndarray:
@@ -235,20 +236,20 @@ def _logistic(x):
 
 
 @njit(cache=True)
-def _squash(kind, x, scale):
-    """Value and slope of a squashing function; `scale` is its bound where it is centred."""
+def _squash(kind, x, bound):
+    """Value and slope of a squashing function; `bound` is that of a centred one."""
     if kind == IDENTITY:
         return x, 1.0
     y = _logistic(x)
     if kind == LOGISTIC:
         return y, y * (1.0 - y)
-    return scale * (2.0 * y - 1.0), 2.0 * scale * y * (1.0 - y)
+    return bound * (2.0 * y - 1.0), 2.0 * bound * y * (1.0 - y)
 
 
 @njit(cache=True)
 def _train(hidden, hidden_bias, output, direct, output_bias, symbols, values, lengths, classes, targets,
-           blocks, size, output_gates, recurrent, has_bias, has_output_bias, g, h, f, cross_entropy, at_end, rate,
-           kept):
+           blocks, size, output_gates, recurrent, has_bias, has_output_bias, g, g_bound, h, h_bound, f, cross_entropy,
+           at_end, rate, kept):
     U, K, N = hidden.shape[0], output.shape[0], symbols.shape[0]
     cells, gate = blocks * size, blocks * size                 # the first input gate comes after the cells
     I = hidden.shape[1] - (U if recurrent else 0)
@@ -286,7 +287,7 @@ def _train(hidden, hidden_bias, output, direct, output_bias, symbols, values, le
             for c in range(cells):
                 b = c // size
                 opened = y[gate + b]
-                value, g_slope = _squash(g, net[c], 2.0)
+                value, g_slope = _squash(g, net[c], g_bound)
                 s[c] += opened * value
                 by_cell, by_gate = g_slope * opened, value * opened * (1.0 - opened)
                 for j in range(begin, end):
@@ -299,7 +300,7 @@ def _train(hidden, hidden_bias, output, direct, output_bias, symbols, values, le
                         di[c, I + v] += by_gate * last[v]
                 dc_bias[c] += by_cell
                 di_bias[c] += by_gate
-                shown, slope[c] = _squash(h, s[c], 1.0)
+                shown, slope[c] = _squash(h, s[c], h_bound)
                 y[c] = shown * (y[gate + blocks + b] if output_gates else 1.0)
 
             wanted = classes[n, t]
@@ -343,7 +344,7 @@ def _train(hidden, hidden_bias, output, direct, output_bias, symbols, values, le
                     u = gate + blocks + b
                     delta = 0.0
                     for c in range(b * size, (b + 1) * size):
-                        delta += back[c] * _squash(h, s[c], 1.0)[0]
+                        delta += back[c] * _squash(h, s[c], h_bound)[0]
                     delta *= rate * y[u] * (1.0 - y[u])
                     for j in range(begin, end):
                         to_hidden[u, j] += delta * (1.0 if symbol >= 0 else values[n, t, j])

@@ -72,36 +72,50 @@ def settings(row: Row) -> dict[str, Any]:
 def fingerprint(row: Row) -> str:
     """Hash of what decides a row's outcomes: its settings, its criterion, and the program of network and tasks.
 
-    Comments, docstrings, titles and the paper's figures do not enter; nor does the number of trials.
+    Comments, docstrings, titles and the paper's figures do not enter; nor does the number of trials, nor tasks that
+    the row has no part in.
     """
     decisive = {key: value for key, value in settings(row).items()
                 if key not in ("table", "title", "published", "trials", "reading", "deviation", "long")}
+    judging, drawing = _reached(row.met, {}), _reached(row.draw, {}) if row.draw else {}
     parts = [json.dumps(decisive, sort_keys=True, default=str), without_words(inspect.getsource(Trial)),
-             *_code(row.met, set())]
+             *map(_code, judging.values())]
     if row.draw is not None:
         parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
                                     ).hexdigest())
-    return hashlib.sha256("\n".join((*parts, *_program())).encode()).hexdigest()[:16]
+    files = {network1997.__file__, *_task_files((*judging.values(), *drawing.values()))}
+    return hashlib.sha256("\n".join((*parts, *map(_program, sorted(files)))).encode()).hexdigest()[:16]
 
 
 @functools.cache
-def _program() -> tuple[str, ...]:
-    """The program of the network and of all tasks, as it was when first asked for."""
-    files = Path(network1997.__file__), *sorted(Path(tasks.__file__).parent.glob("*.py"))
-    return tuple(without_words(path.read_text(encoding="utf-8")) for path in files)
+def _program(path: str) -> str:
+    """The program in a file as it was when first asked for."""
+    return without_words(Path(path).read_text(encoding="utf-8"))
 
 
-def _code(function: Callable, seen: set[str]) -> Iterator[str]:
-    """A function, what it closes over, and the functions among that or in its module that it calls."""
-    if function.__qualname__ in seen:
-        return
-    seen.add(function.__qualname__)
-    yield without_words(textwrap.dedent(inspect.getsource(function)))
-    variables = inspect.getclosurevars(function)
-    yield repr(sorted((k, v) for k, v in variables.nonlocals.items() if not isinstance(v, FunctionType)))
-    for _, value in sorted({**variables.globals, **variables.nonlocals}.items()):
-        if isinstance(value, FunctionType) and value.__module__ == function.__module__:
-            yield from _code(value, seen)
+def _reached(function: Callable, seen: dict[str, Callable]) -> dict[str, Callable]:
+    """A function, and the functions among what it closes over or in its module that it calls, by name."""
+    if function.__qualname__ not in seen:
+        seen[function.__qualname__] = function
+        variables = inspect.getclosurevars(function)
+        for _, value in sorted({**variables.globals, **variables.nonlocals}.items()):
+            if isinstance(value, FunctionType) and value.__module__ == function.__module__:
+                _reached(value, seen)
+    return seen
+
+
+def _code(function: Callable) -> str:
+    """A function's program, and the values that it closes over."""
+    held = inspect.getclosurevars(function).nonlocals.items()
+    return "\n".join((without_words(textwrap.dedent(inspect.getsource(function))),
+                      repr(sorted((key, value) for key, value in held if not isinstance(value, FunctionType)))))
+
+
+def _task_files(functions: Iterable[Callable]) -> set[str]:
+    """Files of the tasks that functions name."""
+    named = {name for function in functions for name in function.__code__.co_names}
+    return {inspect.getsourcefile(value) for name in named
+            if isinstance(value := getattr(tasks, name, None), FunctionType)}
 
 
 def without_words(source: str) -> str:
@@ -328,7 +342,8 @@ def label(row: Row, met: int, count: int) -> str:
         return f"not reproduced: no trial met the criterion within {row.limit:,} sequences"
     theirs = round(row.published.get("success", 100) / 100 * row.trials)
     if stats.fisher_exact([[met, count - met], [theirs, row.trials - theirs]]).pvalue < 0.05:
-        return f"not reproduced: {met} of {count} trials met the criterion, in the paper {theirs} of {row.trials}"
+        return (f"not reproduced: {met} of {count} trials met the criterion within {row.limit:,} sequences, in the "
+                f"paper {theirs} of {row.trials}")
     return ""
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 
 def two_sequence(rng: np.random.Generator, length: int, signal: int, batch: int, signal_noise: float = 0.0,
-                 target_noise: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+                 target_noise: float = 0.0, answers: tuple[float, float] = (1.0, 0.0),
+                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     r"""Draw sequences of two classes.
 
     The first `signal` numbers are 1 in one class and −1 in the other; all that follow are Gaussian noise of mean 0 and
@@ -24,8 +25,9 @@ def two_sequence(rng: np.random.Generator, length: int, signal: int, batch: int,
     signal_noise : float, optional
         Variance of noise on the signal too: 0.2 in experiment 3b.
     target_noise : float, optional
-        With noise on the targets (experiment 3c) they are 0.8 and 0.2 plus Gaussian noise of this variance, 0.1 in the
-        paper, instead of 1 and 0.
+        Variance of Gaussian noise on the targets: 0.1 in experiment 3c.
+    answers : tuple of float, optional
+        Targets of the class that begins with 1 and of the one that begins with −1: 0.2 and 0.8 in experiment 3c.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def two_sequence(rng: np.random.Generator, length: int, signal: int, batch: int,
     first = rng.integers(0, 2, batch)
     xs = rng.normal(0.0, np.sqrt(0.2), mask.shape)
     xs[:signal] = 2.0 * first - 1.0 + rng.normal(0.0, np.sqrt(signal_noise), (signal, batch))
-    targets = first.astype(float)
+    targets = np.where(first == 1, *answers)
     if target_noise:
-        targets = 0.2 + 0.6 * first + rng.normal(0.0, np.sqrt(target_noise), batch)
+        targets += rng.normal(0.0, np.sqrt(target_noise), batch)
     return np.where(mask, xs, 0.0)[..., None], targets[:, None], mask

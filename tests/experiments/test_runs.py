@@ -70,6 +70,16 @@ def test_the_fingerprint_overlooks_words():
     assert fingerprint(words) == fingerprint(ROW)
 
 
+def test_the_fingerprint_knows_the_rows_task_and_no_other(monkeypatch):
+    """Who changes a task has its rows to run again; a new task throws nothing away."""
+    files = {"6a": "temporal_order.py", "3c-100-3": "two_sequence.py", "1-4x1-0.1-step": "reber.py"}
+    before = {name: fingerprint(runs.find(name)[0]) for name in files}
+    program = runs._program
+    for name, file in files.items():
+        monkeypatch.setattr(runs, "_program", lambda path, f=file: program(path) + "other" * path.endswith(f))
+        assert [n for n in files if fingerprint(runs.find(n)[0]) != before[n]] == [name]
+
+
 def test_comments_and_docstrings_are_no_program():
     """Two sources that differ in words alone are the same."""
     assert runs.without_words('def f(x):\n    "Say."\n    return x  # so') == runs.without_words("def f(x): return x")
@@ -120,7 +130,8 @@ def test_a_summary_says_what_was_found():
 
 
 @pytest.mark.parametrize(("name", "met", "count", "words"), [
-    ("6a", 20, 20, ""), ("6a", 19, 20, ""), ("6a", 12, 20, "12 of 20 trials met the criterion, in the paper 20 of 20"),
+    ("6a", 20, 20, ""), ("6a", 19, 20, ""),
+    ("6a", 12, 20, "12 of 20 trials met the criterion within 627,800 sequences, in the paper 20 of 20"),
     ("6a", 0, 20, "no trial met the criterion within 627,800 sequences"), ("6a", 0, 0, "not run"),
     ("6a", 19, 19, "not run as published, 19 of 20 trials"),
     ("4-100-linear", 10, 10, "the output unit is linear; in the paper it is logistic")])

@@ -29,9 +29,9 @@ def test_noise_on_the_signal():
 
 
 def test_noise_on_the_targets():
-    """3c: targets are 0.8 and 0.2 with noise of variance 0.1."""
-    xs, targets, _ = two_sequence(np.random.default_rng(3), 50, 1, 8000, target_noise=0.1)
-    for signal, mean in ((1, 0.8), (-1, 0.2)):
+    """3c: targets are 0.2 and 0.8 with noise of variance 0.1."""
+    xs, targets, _ = two_sequence(np.random.default_rng(3), 50, 1, 8000, target_noise=0.1, answers=(0.2, 0.8))
+    for signal, mean in ((1, 0.2), (-1, 0.8)):
         there = targets[xs[0, :, 0] == signal]
         assert there.mean() == pytest.approx(mean, abs=0.02)
         assert there.var() == pytest.approx(0.1, rel=0.08)
