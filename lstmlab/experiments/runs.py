@@ -29,6 +29,7 @@ from lstmlab import tasks
 
 from . import network1997
 from .paper1997 import ROWS, Outcome, Row, Trial, run_trial
+from .statistics import mean_interval, share_interval
 
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -266,35 +267,6 @@ def find(name: str, long: bool = False) -> list[Row]:
 
 
 # -- what came of it -----------------------------------------------------------------------------------------
-
-
-def mean_interval(values: Iterable[float]) -> tuple[float, float] | None:
-    """The 95 % interval of a mean by Student's t; None for fewer than two values.
-
-    Examples
-    --------
-    >>> [round(float(end), 2) for end in mean_interval([1, 2, 3])]
-    [-0.48, 4.48]
-    """
-    values = np.array(list(values), float)
-    if len(values) < 2:
-        return None
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
-
-
-def share_interval(hits: int, count: int) -> tuple[float, float] | None:
-    """The 95 % interval of a share by Wilson's score; None where there is nothing to count.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in share_interval(20, 20)]
-    [0.839, 1.0]
-    """
-    if not count:
-        return None
-    low, high = stats.binomtest(hits, count).proportion_ci(method="wilson")
-    return float(low), float(high)
 
 
 def summary(row: Row, trials: list[Record]) -> dict[str, Any]:
