@@ -1,4 +1,4 @@
-"""The execution cache follows the package: pages are computed anew when it changes."""
+"""The execution cache follows the package and the results: pages are computed anew when either changes."""
 
 import importlib.util
 from pathlib import Path
@@ -19,9 +19,10 @@ def extension():
 
 
 @pytest.fixture
-def fingerprint(extension):
-    """The function that names a state of the package."""
-    return extension.fingerprint
+def fingerprint(extension, tmp_path_factory):
+    """The function that names a state of the package, there being no results."""
+    nothing = tmp_path_factory.mktemp("results")
+    return lambda package: extension.fingerprint(package, nothing)
 
 
 @pytest.fixture
@@ -54,12 +55,21 @@ def test_fingerprint_follows_a_rename(fingerprint, package):
     assert fingerprint(package) != before
 
 
+def test_fingerprint_follows_the_results(extension, package):
+    """A page may read its numbers from a results file."""
+    results = package / "results"
+    results.mkdir()
+    before = extension.fingerprint(package, results)
+    (results / "long-study.json").write_text("{}")
+    assert extension.fingerprint(package, results) != before
+
+
 def test_each_state_of_the_package_has_its_own_cache(extension, tmp_path):
     """The cache is set to a folder named after the package as it is; those of other states are cleared away."""
     outdated = tmp_path / ".jupyter_cache" / "0123456789ab"
     outdated.mkdir(parents=True)
     config = SimpleNamespace(nb_execution_cache_path="")
-    extension.use_cache_of_this_package(SimpleNamespace(outdir=tmp_path / "html"), config)
-    current = extension.fingerprint(Path(extension.lstmlab.__file__).parent)
+    extension.use_cache_of_this_package(SimpleNamespace(outdir=tmp_path / "html", srcdir=tmp_path / "book"), config)
+    current = extension.fingerprint(Path(extension.lstmlab.__file__).parent, tmp_path / "benchmarks" / "results")
     assert config.nb_execution_cache_path == str(tmp_path / ".jupyter_cache" / current)
     assert not outdated.exists()
