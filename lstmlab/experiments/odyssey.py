@@ -1,0 +1,142 @@
+"""A small search-space odyssey: the vanilla LSTM and the eight of Greff et al., each with one part out or in.
+
+The report, `results/odyssey.json`, has
+
+- ``problems``, ``variants``, ``trials``, ``plan``, ``rates``, ``hidden_size``: what was the same for all;
+- ``rows``: for each problem and variant ``problem``, ``variant``, ``parameters`` with the readout, ``ran`` (false: not
+  run, and all that follows is null), ``rate``, ``tuning``, ``seeds``, ``scores`` (on test, of each seed; smaller is
+  better), ``median`` and its ``interval`` (95 %, by order statistics);
+- ``tests``: for each problem ``kruskal`` and ``pairs``, as `lstmlab.experiments.statistics.compare` gives them; null
+  where a variant did not run;
+- ``claims``: what the paper found, ``paper``, whether it ``holds`` here (null where a variant did not run), and where
+  not, ``exceptions``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lstmlab.cells.ablated import VARIANTS
+
+from .problems import Adding, Digits, EmbeddedReber, Problem
+from .statistics import compare, median_interval
+from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuning
+from .training import Network, Plan, Trained, scores_on_test
+
+HIDDEN, VANILLA, LEVEL = 16, "vanilla", 0.05
+NETWORKS = {VANILLA: Network("PeepholeLSTM", HIDDEN, 1.0),
+            **{variant: Network("AblatedLSTM", HIDDEN, 1.0, variant) for variant in VARIANTS}}
+PROBLEMS = {"embedded Reber": EmbeddedReber(), "adding": Adding(40), "digits": Digits()}
+SCORES = {"embedded Reber": "divergence, nats", "adding": "mean squared error", "digits": "share of wrong digits"}
+PLAN, LONG_PLAN = Plan(updates=800, batch=16, every=50), Plan(updates=8000, batch=16, every=100)
+
+
+def study(long: bool = False) -> Study:
+    """The study; with `long`, ten times the updates."""
+    return Study("odyssey-long" if long else "odyssey", NETWORKS, PROBLEMS, LONG_PLAN if long else PLAN,
+                 lambda network, problem: network, lambda problem: problem, measured_on_test)
+
+
+def measured_on_test(network: Network, problem: Problem, trained: Trained,
+                     seeds: Sequence[int]) -> dict[str, list[float]]:
+    """The scores that the variants are compared by."""
+    return {"test": scores_on_test(network, problem, trained.params, seeds)}
+
+
+# -- the report ------------------------------------------------------------------------------------------------
+
+
+def report(journal: Journal, trials: int = TRIALS) -> dict[str, Any]:
+    """All that was found, ready for JSON; the layout is told at the top of this file."""
+    rows = [_row(journal, problem, variant, trials) for problem in PROBLEMS for variant in NETWORKS]
+    scores = {problem: {row["variant"]: row["scores"] for row in rows if row["problem"] == problem}
+              for problem in PROBLEMS}
+    tests = {problem: compare(found, VANILLA) if all(found.values()) else None for problem, found in scores.items()}
+    return {"study": "odyssey", "problems": SCORES, "variants": list(NETWORKS), "trials": trials, "rates": list(RATES),
+            "hidden_size": HIDDEN, "level": LEVEL, "plan": dataclasses.asdict(journal.study.plan), "rows": rows,
+            "tests": tests, "claims": claims(tests)}
+
+
+def _row(journal: Journal, problem: str, variant: str, trials: int) -> dict[str, Any]:
+    one = trial(journal, variant, problem, trials)
+    found = journal.find(one) if one else None
+    head = {"problem": problem, "variant": variant,
+            "parameters": NETWORKS[variant].parameter_count(PROBLEMS[problem]), "ran": found is not None}
+    if found is None:
+        return head | dict.fromkeys(("rate", "tuning", "seeds", "scores", "median", "interval"))
+    tried = [(other.rate, journal.find(other)) for other in tuning(journal.study, variant, problem)]
+    scores = found["measured"]["test"]
+    return head | {"rate": chosen_rate(journal, variant, problem),
+                   "tuning": [{"rate": rate, "seeds": len(line["scores"]), "mean": float(np.mean(line["scores"]))}
+                              for rate, line in tried],
+                   "seeds": len(scores), "scores": scores, "median": float(np.median(scores)),
+                   "interval": median_interval(scores)}
+
+
+def claims(tests: dict[str, Any]) -> list[dict[str, Any]]:
+    """What Greff et al. found, held against tests at the 5 % level after Holm's correction.
+
+    Parameters
+    ----------
+    tests : dict
+        For each problem what `lstmlab.experiments.statistics.compare` gives, or None.
+
+    References
+    ----------
+    K. Greff, R. K. Srivastava, J. Koutník, B. R. Steunebrink and J. Schmidhuber, "LSTM: A search space
+    odyssey", IEEE Transactions on Neural Networks and Learning Systems 28(10), 2017, section V.
+    """
+    def said(paper, variants, wanted):
+        if None in tests.values():
+            return {"paper": paper, "holds": None, "exceptions": []}
+        exceptions = [f"{variant} on {problem}: {found}" for problem, test in tests.items() for variant in variants
+                      if (found := verdict(test["pairs"][variant])) not in wanted]
+        return {"paper": paper, "holds": not exceptions, "exceptions": exceptions}
+
+    return [said("no variant is significantly better than vanilla", VARIANTS, ("worse", "no different")),
+            said("without the forget gate (NFG) or the output activation (NOAF) it is significantly worse on every "
+                 "task", ("NFG", "NOAF"), ("worse",)),
+            said("coupling the gates (CIFG) or leaving the peepholes out (NP) makes no significant difference",
+                 ("CIFG", "NP"), ("no different",))]
+
+
+def verdict(pair: dict[str, float]) -> str:
+    """What a comparison with vanilla says, corrected for the number of comparisons.
+
+    Examples
+    --------
+    >>> verdict({"p_holm": 0.01, "worse": 0.9}), verdict({"p_holm": 0.2, "worse": 0.9})
+    ('worse', 'no different')
+    """
+    if pair["p_holm"] >= LEVEL:
+        return "no different"
+    return "worse" if pair["worse"] > 0.5 else "better"
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Medians with intervals, and corrected p-values against vanilla: a row for each variant."""
+    names = list(report["problems"])
+    lines = ["| variant | " + " | ".join(f"{name} ({report['problems'][name]}) | p" for name in names) + " |",
+             "|---|" + "---:|---:|" * len(names)]
+    for variant in report["variants"]:
+        cells = [cell for name in names for cell in _said(report, name, variant)]
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _said(report: dict[str, Any], problem: str, variant: str) -> tuple[str, str]:
+    row, = (row for row in report["rows"] if (row["problem"], row["variant"]) == (problem, variant))
+    if not row["ran"]:
+        return "not run", "–"
+    middle = f"{row['median']:.3g}"
+    if row["interval"]:
+        middle += " [{:.3g}, {:.3g}]".format(*row["interval"])
+    test = report["tests"][problem]
+    if variant == VANILLA or test is None:
+        return middle, "–"
+    pair = test["pairs"][variant]
+    return middle, f"{pair['p_holm']:.2g}, {verdict(pair)}"
