@@ -394,37 +394,61 @@ def export(problem_sets, layout, to, columns):
 
 @main.command()
 @click.argument("name")
-@click.option("--trials", type=click.IntRange(min=1), help="Of each row; as many as in the paper if not given.")
-@click.option("--long", is_flag=True, help="With 1997: the rows that take hours too.")
+@click.option("--trials", type=click.IntRange(min=1),
+              help="Of each row, as many as in the paper if not given; of each configuration of a study, 10.")
+@click.option("--long", is_flag=True, help="What takes hours too: rows of 1997, the longest gap, more updates.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N",
-              help="Processes; one for each processor if not given.")
+              help="Processes for rows of 1997, one for each processor if not given; a study takes one.")
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("_build/experiments"),
               show_default=True, help="Folder of the results.")
 def experiment(name, trials, long, workers, folder):
-    """Run the experiment NAME: 1997 for the paper's tables, or one of their rows, such as 2c-50-50.
+    """Run the experiment NAME: 1997 for the paper's tables, or one of their rows, such as 2c-50-50; or a study.
 
-    Ctrl-C stops it, and the same command goes on where it stopped. FOLDER then holds each row's trials (ROW.jsonl) and
-    NAME's table (NAME.md), summary (NAME.json) and plot (NAME.svg).
+    The studies are gap-length, how long a gap each cell learns to bridge, and odyssey, what the parts of an LSTM are
+    worth. Ctrl-C stops it, and the same command goes on where it stopped. FOLDER then holds each row's or study's
+    trials (ROW.jsonl) and NAME's table (NAME.md), summary (NAME.json) and plot (NAME.svg).
     """
     with instructors("experiment"):
         from rich.console import Console
 
-        from lstmlab.experiments import runs
+        from lstmlab.experiments import STUDIES, runs
 
     console = Console()
+    if name in STUDIES:
+        with stoppable(console):
+            run_study(name, trials, long, folder, console)
+        return
     try:
         rows = runs.find(name, long)
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
-    try:
+        raise click.ClickException(f"{error}, {', '.join(STUDIES)}") from None
+    with stoppable(console):
         runs.run_with_progress(rows, folder, trials, workers, console)
-    except KeyboardInterrupt:
-        console.print("Stopped. What ran is saved. Run the same command again to go on.")
-        raise SystemExit(130) from None
     summaries = runs.report(name, rows, folder)
     for row in summaries:
         ours = f"{row['sequences']:,.0f}" if row["successes"] else "–"
         click.echo(f"{row['name']}: published {row['published']['sequences']:,.0f}, ours {ours}, "
                    f"{row['successes']} of {several(row['trials'], 'trial')} successful"
                    + "".join(f" ({words})" for words in (row["label"], runs.distance(row)) if words))
+    click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")
+
+
+@contextlib.contextmanager
+def stoppable(console):
+    """Ctrl-C ends the command in a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("Stopped. What ran is saved. Run the same command again to go on.")
+        raise SystemExit(130) from None
+
+
+def run_study(name, trials, long, folder, console):
+    """Run a study and write its table, summary and plot."""
+    from lstmlab.experiments import study
+
+    module, trials = study.find(name), trials or study.TRIALS
+    what = module.study(long)
+    study.run_with_progress(what, folder, trials, console)
+    click.echo(study.write_all(module, what, folder, trials))
     click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")

@@ -2,4 +2,6 @@
 
 from .network1997 import Network1997, Sequences, Weights1997
 
-__all__ = ["Network1997", "Sequences", "Weights1997"]
+STUDIES = ("gap-length", "odyssey")
+
+__all__ = ["STUDIES", "Network1997", "Sequences", "Weights1997"]

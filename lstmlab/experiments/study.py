@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import problems, training
+from . import STUDIES, problems, training
 from .problems import Problem
 from .runs import append, entries, without_words
 from .training import Network, Plan, Trained, train
@@ -28,7 +28,6 @@ from .training import Network, Plan, Trained, train
 RATES = (0.003, 0.01, 0.03)
 TUNING_SEEDS = tuple(range(1000, 1005))                 # none of them is a trial
 TRIALS = 10
-NAMES = ("gap-length", "odyssey")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,16 +203,29 @@ def run_with_progress(study: Study, folder: Path, trials: int = TRIALS, console:
 
 
 def find(name: str) -> Any:
-    """The module of a study, which has ``study``, ``report``, ``markdown`` and ``pictures``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such study.
-    """
-    if name not in NAMES:
-        raise ValueError(f"there is no study {name!r}; expected one of {', '.join(NAMES)}")
+    """The module of one of `STUDIES`, which has ``study``, ``report``, ``markdown`` and ``picture``."""
+    if name not in STUDIES:
+        raise ValueError(f"there is no study {name!r}; expected one of {', '.join(STUDIES)}")
     return importlib.import_module(f".{name.replace('-', '_')}", __package__)
+
+
+def write_all(module: Any, study: Study, folder: Path, trials: int = TRIALS) -> str:
+    """Write the report of a study as NAME.json, NAME.md and NAME.svg into the folder of its journal; return the table.
+
+    Parameters
+    ----------
+    module : module
+        As `find` gives it.
+    study : Study
+    folder : Path
+    trials : int
+    """
+    report = module.report(Journal(study, folder), trials)
+    table = module.markdown(report)
+    write_report(folder / f"{report['study']}.json", report)
+    (folder / f"{report['study']}.md").write_text(table + "\n", encoding="utf-8")
+    (folder / f"{report['study']}.svg").write_text(str(module.picture(report)), encoding="utf-8")
+    return table
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
