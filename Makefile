@@ -1,10 +1,11 @@
 # make course    set up, build the book, release the problem sets, grade the sample class
+# make pdf       set up, build the book, print it into one file
 # make test      set up, then lint and run every test
 # make test-full the same with the full counts; writes what was counted to benchmarks/results/test-full.json
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: course test test-full book release grade clean
+.PHONY: course test test-full book pdf release grade clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -29,6 +30,9 @@ test-full: .make/venv .make/system
 	$(BIN)/pytest -n 2 --dist loadfile -m "full or not full" --figures benchmarks/results/test-full.json
 
 book: .make/book
+
+pdf: .make/system .make/book
+	$(BIN)/python book/_print/make_pdf.py
 
 release: class/.released
 

@@ -1,20 +1,16 @@
-/* Make what is wider than the page as small as it has to be, and say what was made how small. */
+/* Make what is wider than the page as small as it has to be. */
 () => {
-  const made = [];
   for (const formula of document.querySelectorAll("div.math > mjx-container, p mjx-container, li mjx-container")) {
     const room = (formula.getAttribute("display") ? formula : formula.closest("p, li")).clientWidth;
     const ink = formula.querySelector("mjx-math").getBoundingClientRect().width;
     if (room && ink > room) {
       formula.style.fontSize = `${Math.floor(parseFloat(formula.style.fontSize || "100") * (room - 2) / ink * 10) / 10}%`;
-      made.push(["formula", room / ink]);
     }
   }
   for (const wide of document.querySelectorAll(".bd-article table, .bd-article .lstmlab-figure > *, .bd-article img")) {
     const room = wide.parentElement.clientWidth;
     if (room && wide.scrollWidth > room + 1) {
       wide.style.zoom = room / wide.scrollWidth;
-      made.push([wide.tagName, room / wide.scrollWidth]);
     }
   }
-  return made;
 }

@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TEXT_WIDTH = 642                                        # CSS pixels of A4 less its margins, as in print.css
 FIRST = "index"
+STICKS_OUT = """() => [...document.querySelectorAll("body *:not(mjx-assistive-mml, mjx-assistive-mml *, svg *)")]
+    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .map(e => e.outerHTML.slice(0, 200))"""
 
 
 def reading_order(html: Path) -> list[tuple[str, BeautifulSoup]]:
@@ -110,13 +113,13 @@ def _running_head(name: str, article) -> str:
             f'font: italic 9pt "STIX Two Text", serif; color: #4b5763; }} }}')
 
 
-def print_book(document: Path, pdf: Path) -> list:
+def print_book(document: Path, pdf: Path) -> list[str]:
     """Lay the document out and print it, twice: the first time tells on which page everything is.
 
     Returns
     -------
-    list
-        What had to be made smaller to fit the page: its kind, and by which factor.
+    list of str
+        The beginnings of what is wider than the page all the same, and so is cut off.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
@@ -125,7 +128,8 @@ def print_book(document: Path, pdf: Path) -> list:
         page.emulate_media(media="print")
         page.goto(document.as_uri(), wait_until="load")
         page.wait_for_function("document.fonts.ready.then(() => window.MathJax.startup.promise).then(() => true)")
-        made = page.evaluate((HERE / "fit.js").read_text())
+        page.evaluate((HERE / "fit.js").read_text())
+        cut_off = page.evaluate(STICKS_OUT)
         settings = {"path": pdf, "prefer_css_page_size": True, "print_background": True, "tagged": True,
                     "outline": True}
         page.pdf(**settings)
@@ -133,7 +137,7 @@ def print_book(document: Path, pdf: Path) -> list:
             place => { place.textContent = numbers[place.dataset.for] ?? ""; })""", page_numbers(pdf))
         page.pdf(**settings)
         browser.close()
-    return made
+    return cut_off
 
 
 def page_numbers(pdf: Path) -> dict[str, int]:
@@ -152,8 +156,13 @@ def main() -> None:
     document = options.html.parent / "print" / "book.html"
     document.parent.mkdir(exist_ok=True)
     document.write_text(compose(options.html), encoding="utf-8")
-    print_book(document.resolve(), options.pdf)
-    print(f"{options.pdf}: {len(PdfReader(options.pdf).pages)} pages")
+    for beginning in print_book(document.resolve(), options.pdf):
+        print(f"Wider than the page: {beginning}")
+    print(f"\nThe book on paper: {_from_here(options.pdf)}   ({len(PdfReader(options.pdf).pages)} pages)\n")
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ BOOK = Path(__file__).parents[2] / "book"
 PAGES = re.findall(r"^\s*(?:root:|- file:)\s*(\S+)", (BOOK / "_toc.yml").read_text(), re.MULTILINE)
 READY = "window.MathJax?.startup?.promise?.then(() => true) ?? !document.querySelector('.math')"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+PATIENCE = 120_000                                      # ms; a busy machine may take long to set a long page
 WIDTHS = [390, 768, 1280, 1920]
 RAW = re.compile(r"\$\$|\\[(\[]|\\(?:odot|mathrm|frac|begin|partial|sigma)\b")
 HIDDEN = """() => {                                     // text that is there and that its box cuts off for good
@@ -45,6 +46,7 @@ def visit(browser, address):
 def opened(context, address, name):
     """A new tab with the page in it."""
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.complaints, page.requests = [], []
     page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: page.complaints.append(str(e)))
