@@ -363,10 +363,7 @@ def _reber() -> Iterator[Row]:
                           Network1997(7, 7, blocks, cells, "gates", online=online), rate, 0.2, draw=None,
                           met=predicts_legal_symbols, trials=30, limit=300_000,
                           output_gate_bias=(-1.0, -2.0, -3.0, -4.0)[:blocks],
-                          reading=f"Online: here the weights change {_ONLINE[online]}. Failed trials settle where a "
-                                  "part of the strings, most often at the last symbol but one, stays wrong. Tried in "
-                                  "short runs with four blocks, in vain: no initial output gate biases, cross-entropy, "
-                                  "g and h with each other's range")
+                          reading=f"Online: here the weights change {_ONLINE[online]}")
 
 
 def _lags() -> Iterator[Row]:
