@@ -41,8 +41,9 @@ CELLS = {
     "CIFGLSTM, forget bias 1": Network("CIFGLSTM", 1, 1.0),
     "GRU": Network("GRU", 1),
 }
-PLAN = Plan(updates=600, batch=16, every=25, goal=0.0)
+PLAN = Plan(updates=300, batch=16, every=25, goal=0.0)
 SEQUENCES = 16                                          # in which a gradient is measured
+FLOOR = 1e-300                                          # a logarithmic axis has no 0
 
 
 def study(long: bool = False) -> Study:
@@ -149,3 +150,96 @@ def _said(row: dict[str, Any]) -> str:
     if not row["ran"]:
         return "not run"
     return "{} of {} [{:.0%}, {:.0%}]".format(row["successes"], row["seeds"], *row["interval"])
+
+
+# -- pictures --------------------------------------------------------------------------------------------------
+
+
+def pictures(report: dict[str, Any]) -> dict[str, Any]:
+    """By the end of the file's name: success, and ``-gradient``, each a panel for each cell."""
+    return {"": success_picture(report), "-gradient": gradient_picture(report)}
+
+
+def success_picture(report: dict[str, Any]) -> Any:
+    """Draw the rate of success against the lag, with Wilson's intervals.
+
+    Parameters
+    ----------
+    report : dict
+        As `report` makes it, or as read from its file.
+
+    Returns
+    -------
+    lstmlab.figures.Svg
+    """
+    def draw(axes, rows):
+        low, high = np.array([row["interval"] for row in rows]).T
+        lags = [row["lag"] for row in rows]
+        axes.fill_between(lags, low, high, color="C0", alpha=0.2, linewidth=0)
+        axes.plot(lags, [row["success_rate"] for row in rows], "o-", color="C0", markersize=5)
+
+    words = "; ".join(f"{label}: " + ", ".join(f"{row['successes']} of {row['seeds']} at {row['lag']}" for row in rows)
+                      for label, rows in _by_cell(report).items())
+    return _panels(report, draw, "share of seeds that learn it", {"ylim": (-0.05, 1.08), "yticks": (0, 0.5, 1)},
+                   "Who bridges which gap",
+                   f"A panel for each cell: the share of seeds that learn the task, against the lag. {words}.")
+
+
+def gradient_picture(report: dict[str, Any]) -> Any:
+    """Draw what is left of the gradient at the first step against the lag, before and after training.
+
+    Parameters
+    ----------
+    report : dict
+        As `report` makes it, or as read from its file.
+
+    Returns
+    -------
+    lstmlab.figures.Svg
+    """
+    def draw(axes, rows):
+        for when, colour, style in (("initial", "C1", "o-"), ("trained", "C2", "s--")):
+            kept = [(row["lag"], row["gradient_norm"][when]) for row in rows if row["gradient_norm"][when]["median"]]
+            lags = [lag for lag, _ in kept]
+            if all(norm["interval"] for _, norm in kept):
+                low, high = np.array([norm["interval"] for _, norm in kept]).T
+                axes.fill_between(lags, np.maximum(low, FLOOR), high, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(lags, [norm["median"] for _, norm in kept], style, color=colour, markersize=5)
+        axes.axhline(1, color="black", alpha=0.4, linewidth=1)
+
+    words = "; ".join(f"{label}: " + ", ".join(
+        "{:.0e} to {:.0e} at {}".format(*(row["gradient_norm"][when]["median"] for when in ("initial", "trained")),
+                                        row["lag"]) for row in rows) for label, rows in _by_cell(report).items())
+    return _panels(report, draw, "gradient left at the first step", {"yscale": "log", "ylim": (1e-40, 1e5)},
+                   "What is left of the gradient",
+                   "A panel for each cell: the norm of the gradient at the first state over that at the last, "
+                   f"against the lag, on a logarithmic scale. Medians before training and after it. {words}.")
+
+
+def _by_cell(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that ran, for each cell."""
+    return {cell["label"]: [row for row in report["rows"] if row["label"] == cell["label"] and row["ran"]]
+            for cell in report["cells"]}
+
+
+def _panels(report, draw, ylabel, settings, title, alt):
+    import matplotlib.pyplot as plt
+
+    from lstmlab.figures import plot_style, themed_svg
+
+    with plt.rc_context({**plot_style(), "axes.titlesize": 14, "xtick.labelsize": 11, "ytick.labelsize": 12}):
+        figure, grid = plt.subplots(2, 4, figsize=(8.6, 4.8), sharex=True, sharey=True)
+        for axes, (label, rows) in zip(grid.flat, _by_cell(report).items(), strict=False):
+            axes.set(title=label.replace("forget bias", "$b_f$ ="), xscale="log", **settings)
+            axes.set_xticks([5, 50, 500], ["5", "50", "500"])
+            axes.set_xlim(4, 650)
+            if rows:
+                draw(axes, rows)
+            missing = [lag for lag in report["lags"] if lag not in {row["lag"] for row in rows}]
+            if missing:
+                axes.text(0.97, 0.9, f"{', '.join(map(str, missing))} not run", transform=axes.transAxes, ha="right",
+                          fontsize=11)
+        figure.supxlabel("lag $p$", fontsize=16)
+        figure.supylabel(ylabel, fontsize=16)
+    missing = sum(not row["ran"] for row in report["rows"])
+    return themed_svg(figure, title=title, alt=alt + f" Not run: {missing} of {len(report['rows'])}." * (missing > 0))

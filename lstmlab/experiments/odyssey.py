@@ -30,9 +30,9 @@ from .training import Network, Plan, Trained, scores_on_test
 HIDDEN, VANILLA, LEVEL = 16, "vanilla", 0.05
 NETWORKS = {VANILLA: Network("PeepholeLSTM", HIDDEN, 1.0),
             **{variant: Network("AblatedLSTM", HIDDEN, 1.0, variant) for variant in VARIANTS}}
-PROBLEMS = {"embedded Reber": EmbeddedReber(), "adding": Adding(40), "digits": Digits()}
+PROBLEMS = {"embedded Reber": EmbeddedReber(), "adding": Adding(30), "digits": Digits()}
 SCORES = {"embedded Reber": "divergence, nats", "adding": "mean squared error", "digits": "share of wrong digits"}
-PLAN, LONG_PLAN = Plan(updates=800, batch=16, every=50), Plan(updates=8000, batch=16, every=100)
+PLAN, LONG_PLAN = Plan(updates=400, batch=16, every=50), Plan(updates=4000, batch=16, every=100)
 
 
 def study(long: bool = False) -> Study:
@@ -140,3 +140,62 @@ def _said(report: dict[str, Any], problem: str, variant: str) -> tuple[str, str]
         return middle, "–"
     pair = test["pairs"][variant]
     return middle, f"{pair['p_holm']:.2g}, {verdict(pair)}"
+
+
+# -- the picture -----------------------------------------------------------------------------------------------
+
+
+def pictures(report: dict[str, Any]) -> dict[str, Any]:
+    """By the end of the file's name: one picture of all scores."""
+    return {"": scores_picture(report)}
+
+
+def scores_picture(report: dict[str, Any]) -> Any:
+    """Draw the score of every seed, a panel for each problem, a row for each variant.
+
+    Parameters
+    ----------
+    report : dict
+        As `report` makes it, or as read from its file.
+
+    Returns
+    -------
+    lstmlab.figures.Svg
+        Discs are seeds, bars are medians; what differs from vanilla after Holm's correction is in the ink of the things
+        to look at.
+    """
+    import matplotlib.pyplot as plt
+
+    from lstmlab.figures import plot_style, themed_svg
+
+    variants = report["variants"]
+    with plt.rc_context({**plot_style(), "axes.titlesize": 15, "axes.labelsize": 13, "xtick.labelsize": 12}):
+        figure, panels = plt.subplots(1, len(report["problems"]), figsize=(8.6, 4.8), sharey=True)
+        for axes, (problem, unit) in zip(panels, report["problems"].items(), strict=True):
+            for row in report["rows"]:
+                if row["problem"] == problem and row["ran"]:
+                    _draw_row(axes, variants.index(row["variant"]), row, report["tests"][problem])
+            middle = next((row["median"] for row in report["rows"] if row["problem"] == problem
+                           and row["variant"] == VANILLA and row["ran"]), None)
+            if middle is not None:
+                axes.axvline(middle, color="black", alpha=0.4, linewidth=1)
+            axes.set(title=problem, xlabel=unit, xscale="log", ylim=(len(variants) - 0.4, -0.6))
+            axes.set_yticks(range(len(variants)), variants)
+    return themed_svg(figure, title="A small odyssey", alt=_words(report))
+
+
+def _draw_row(axes: Any, place: int, row: dict[str, Any], test: dict[str, Any] | None) -> None:
+    differs = test and row["variant"] != VANILLA and verdict(test["pairs"][row["variant"]]) != "no different"
+    colour = "C3" if differs else "C0"
+    axes.plot(row["scores"], [place] * row["seeds"], "o", color=colour, alpha=0.4, markersize=5)
+    axes.plot([row["median"]] * 2, [place - 0.32, place + 0.32], color=colour)
+
+
+def _words(report: dict[str, Any]) -> str:
+    said = []
+    for problem, unit in report["problems"].items():
+        rows = [row for row in report["rows"] if row["problem"] == problem]
+        medians = ", ".join(f"{row['variant']} {row['median']:.2g}" if row["ran"] else f"{row['variant']} not run"
+                            for row in rows)
+        said.append(f"{problem}, {unit}, medians: {medians}")
+    return f"Scores on test, smaller is better, one disc a seed and one row a variant. {'; '.join(said)}."

@@ -26,7 +26,7 @@ from .runs import append, entries, without_words
 from .training import Network, Plan, Trained, train
 
 RATES = (0.003, 0.01, 0.03)
-TUNING_SEEDS = tuple(range(1000, 1005))                 # none of them is a trial
+TUNING_SEEDS = tuple(range(1000, 1004))                 # none of them is a trial
 TRIALS = 10
 
 
@@ -203,14 +203,14 @@ def run_with_progress(study: Study, folder: Path, trials: int = TRIALS, console:
 
 
 def find(name: str) -> Any:
-    """The module of one of `STUDIES`, which has ``study``, ``report``, ``markdown`` and ``picture``."""
+    """The module of one of `STUDIES`, which has ``study``, ``report``, ``markdown`` and ``pictures``."""
     if name not in STUDIES:
         raise ValueError(f"there is no study {name!r}; expected one of {', '.join(STUDIES)}")
     return importlib.import_module(f".{name.replace('-', '_')}", __package__)
 
 
 def write_all(module: Any, study: Study, folder: Path, trials: int = TRIALS) -> str:
-    """Write the report of a study as NAME.json, NAME.md and NAME.svg into the folder of its journal; return the table.
+    """Write the report of a study as NAME.json, NAME.md and plots into the folder of its journal; return the table.
 
     Parameters
     ----------
@@ -224,7 +224,8 @@ def write_all(module: Any, study: Study, folder: Path, trials: int = TRIALS) -> 
     table = module.markdown(report)
     write_report(folder / f"{report['study']}.json", report)
     (folder / f"{report['study']}.md").write_text(table + "\n", encoding="utf-8")
-    (folder / f"{report['study']}.svg").write_text(str(module.picture(report)), encoding="utf-8")
+    for end, picture in module.pictures(report).items():
+        (folder / f"{report['study']}{end}.svg").write_text(str(picture), encoding="utf-8")
     return table
 
 
