@@ -285,8 +285,9 @@ def _by_difference(eps):
     return Mistake(f"a difference of real values, with a step of {eps:g}", _STEPS,
                    f"slopes = np.array([(f(point + {eps!r} * e) - f(point - {eps!r} * e)) / {2 * eps!r} for e in "
                    f"{basis}]).reshape(x.shape)",
-                   "What came is right to about ten digits, as a central difference is. The step is to go in the "
-                   "imaginary direction: then no two nearly equal numbers are subtracted, and all digits are right.",
+                   "What came is right to eight digits, or at best ten or eleven, as a central difference is. The step "
+                   "is to go in the imaginary direction: then no two nearly equal numbers are subtracted, and all "
+                   "digits are right.",
                    COMPLEX)
 
 
@@ -596,8 +597,7 @@ LINEAR_MISTAKES = (
     Mistake("the weights averaged over the batch", _DW, "dW = dy.T @ x / len(x)",
             "Every example reads the same weights, and shares add: it is a sum. If the loss is a mean, its own "
             "derivative brings the factor.", WEIGHTS),
-    Mistake("everything averaged over the batch", _DX, "dx = dy @ W; x = x / len(x); dy = dy / len(x) ** 0.5; "
-            "x = x * len(x) ** 0.5; dy = dy / len(x) ** 0.5",
+    Mistake("everything averaged over the batch", _DX, "dx = dy @ W; dy = dy / len(x)",
             "The gradients of weights and bias are both divided by B. Every example reads the same weights, and shares "
             "add; if the loss is a mean, its own derivative brings the factor.", WEIGHTS),
     Mistake("the bias from the first example only", _DB, "db = dy[0]",

@@ -13,6 +13,7 @@ BPTT = 'chapter "Backpropagation through time"'
 STEP = f'{SEQUENCES}, section "One step" (eq-rnn-hidden-state)'
 LOOP = f'{SEQUENCES}, section "The loop" (eq-rnn-loop)'
 ONE_BACK = f'{BPTT}, section "Backward through one step" (eq-rnn-dhx)'
+CUT = f'{BPTT}, section "Backward through one step" (eq-rnn-dh-prev)'
 ALL_BACK = f'{BPTT}, section "Backward through all steps" (eq-rnn-dh)'
 TRUNCATED = f'{BPTT}, section "Carried on, and detached"'
 SLOPE = f'{BPTT}, section "The slope of tanh" (eq-rnn-tanh-slope)'
@@ -212,23 +213,23 @@ STEP_BACKWARD_MISTAKES = (
             "stand behind the same pre-activation.", ONE_BACK),
     Mistake("cut as [x, h]", _CUT, "dx, dh_prev = dhx[:, :self.input_size], dhx[:, self.input_size:]",
             "h and x were joined in the order [h, x], so the gradient is cut in that order too: the first H columns "
-            "belong to h. Where H = I the other cut has the right shapes.", ONE_BACK),
+            "belong to h. Where H = I the other cut has the right shapes.", CUT),
     Mistake("the recurrent weights transposed on the way back", _CUT,
             _CUT + '; dh_prev = dz_h @ params["W_h"][:, :self.hidden_size].T',
             "The block of W_h that acts on h is square, so it fits either way round. Forward it was transposed; what "
             "comes back goes through it the other way.", ONE_BACK),
     Mistake("dh added to dh_prev", _CUT, _CUT + "; dh_prev = dh_prev + dh",
             "h_prev reaches h only through W_h and tanh; there is no path past them. (In an LSTM there is one, for the "
-            "cell state.)", ONE_BACK),
+            "cell state.)", CUT),
     Mistake("the size of the weights on the way back", _SPREAD, 'dhx = dz_h @ np.abs(params["W_h"])',
             "A weight acts with its sign, forward and back.", ONE_BACK),
     Mistake("dh_prev through the slope of the step before", _CUT, _CUT + "; dh_prev = dh_prev * (1 - h_prev ** 2)",
             "The slope at h_prev belongs to the step before: it will be applied there, and then it would count twice.",
-            ONE_BACK),
+            CUT),
     Mistake("dx averaged over the batch", _CUT, _CUT + "; dx = dx / len(x)",
-            "Each row of x is read by its own example alone: nothing is summed there, and nothing averaged.", ONE_BACK),
+            "Each row of x is read by its own example alone: nothing is summed there, and nothing averaged.", CUT),
     Mistake("dh_prev returned as zeros", _CUT, _CUT + "; dh_prev = 0.0 * dh_prev",
-            "Then nothing flows back in time, and the network could not learn what to remember.", ONE_BACK),
+            "Then nothing flows back in time, and the network could not learn what to remember.", CUT),
     Mistake("dW with the new state", _HX, "hx = np.concatenate([h, x], axis=1)\n",
             "The weights multiplied the state before this step. h is what came out.", WEIGHTS),
     Mistake("dW with [x, h]", _HX, "hx = np.concatenate([x, h_prev], axis=1)\n",
@@ -262,7 +263,7 @@ STEP_BACKWARD_MISTAKES = (
 
 STEP_BACKWARD_RETURN = (
     Mistake("dx and dh_prev exchanged", "return dx, dh_prev, dparams", "return dh_prev, dx, dparams",
-            "Both are right, but the first returned value is dx and the second dh_prev.", ONE_BACK),
+            "Both are right, but the first returned value is dx and the second dh_prev.", CUT),
     Mistake("a step downhill in place of the gradient", "return dx, dh_prev, dparams",
             "return -dx, -dh_prev, {name: -value for name, value in dparams.items()}",
             "Every sign is turned. The minus belongs to whoever changes the weights, not to the gradient.", RULE),

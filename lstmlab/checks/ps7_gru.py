@@ -23,7 +23,8 @@ WEIGHTS = f'{CHAPTER}, section "What both share" (eq-gru-dW-n) and (eq-gru-gates
 BEFORE = f'{CHAPTER}, section "Reset before" (eq-gru-before-drh) and (eq-gru-before-dr)'
 AFTER = f'{CHAPTER}, section "Reset after" (eq-gru-after-dr) and (eq-gru-after-dm)'
 FRAMEWORKS = f'{CHAPTER}, section "The layout of torch"'
-THROUGH_TIME = 'chapter "Backpropagation through time"'
+THROUGH_TIME = ('chapter "Backpropagation through time", section "Backward through all steps" (eq-rnn-dh) and '
+                "(eq-rnn-dW-sum)")
 
 _STEP = Source(GRU.step, "gru_step", GRU)
 _SHAPES = {"W": "(H, H+I)", "b": "(H,)"}

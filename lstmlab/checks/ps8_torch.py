@@ -100,9 +100,9 @@ LAYOUT_MISTAKES = (
             "In the book the columns of W act on [h, x], the first H of them on h. torch keeps the two matrices apart; "
             "weight_hh is the one for h.", LAYOUT),
     Mistake("only bias_ih used", "bias_ih + bias_hh", "bias_ih",
-            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", BIASES),
+            "torch has two biases for each gate, because cuDNN has two. Both are added.", BIASES),
     Mistake("only bias_hh used", "bias_ih + bias_hh", "bias_hh",
-            "torch has two biases for each gate, a habit of the GPU library it calls. Both are added.", BIASES),
+            "torch has two biases for each gate, because cuDNN has two. Both are added.", BIASES),
     Mistake("the biases averaged", "bias_ih + bias_hh", "0.5 * (bias_ih + bias_hh)",
             "A gate of torch's adds both of its biases. One bias that does the same is not their mean.", BIASES),
     Mistake("the biases subtracted", "bias_ih + bias_hh", "bias_ih - bias_hh",

@@ -57,9 +57,8 @@ JACOBIAN_MISTAKES = _mistakes(
     ("the slopes on the columns", "(1 - h ** 2)[:, None]", "(1 - h ** 2)",
      "Row j belongs to the new h[j], whose slope it is. Broadcasting laid the slopes along the other axis."),
     ("the Jacobian transposed", _J, 'np.ascontiguousarray(((1 - h ** 2)[:, None] * params["W_h"][:, :len(h)]).T)',
-     "Entry [j, k] is the change of the new h[j] by the old h[k]. Yours has them the other way round, which is what "
-     "the "
-     "backward pass multiplies by."),
+     "Entry [j, k] is the change of the new h[j] by the old h[k]. Yours has them the other way round. (A gradient "
+     "that stands in a column is multiplied by the transpose; in a row, as in this course, by the Jacobian itself.)"),
     ("W transposed", _J, '(1 - h ** 2)[:, None] * params["W_h"][:, :len(h)].T',
      "Row j of W makes unit j. The slopes are where they belong, the weights are transposed."),
     ("the columns of x in place of those of h", '["W_h"][:, :len(h)]', '["W_h"][:, -len(h):]',
@@ -128,9 +127,8 @@ PRODUCT_MISTAKES = _mistakes(
     PRODUCT,
     ("the product leaves the range of float64", "log += np.log10(size)\n        product = product / size",
      "log = np.log10(size)",
-     "A product of hundreds of small matrices is smaller than 1e-308, and float64 calls that zero. Take the size out "
-     "at "
-     "every step, and add up its logarithm."),
+     "A product of hundreds of small matrices is smaller than any number that float64 knows, and becomes zero; one of "
+     "large matrices becomes infinite. Take the size out at every step, and add up its logarithm."),
     ("multiplied on the wrong side", "product @ J", "J @ product",
      "The newest step stands on the left: a change of an early h goes through the early Jacobian first. Going back in "
      "time each further Jacobian comes in on the right."),

@@ -155,10 +155,11 @@ def carousel_diagram(highlight: Iterable[str] = ()) -> Svg:
     _memory_cell(d, at, "ico")
     _input_gate(d, at)
     description = (
-        "As the LSTM, but without a forget gate: three boxes, the input gate i, the candidate C tilde and the output "
-        "gate o. Brought out by colour is the road of the cell state from C at time t minus 1 to the sum: nothing "
-        "stands on it. The product of i and the candidate is added. The new cell state, through tanh and times o, is "
-        "the new hidden state.")
+        "The cell state runs along the top from C at time t minus 1 to C at time t. Its road is brought out by colour: "
+        "nothing stands on it but a sum, where the product of the input gate i and the candidate C tilde is added. The "
+        "hidden state h at time t minus 1 and the input x at time t are joined at the bottom and feed three boxes: i "
+        "and the output gate o, squashed by the logistic function sigma, and C tilde, by tanh. The new cell state goes "
+        "on to the right and also, through tanh, to a product with o, which is the new hidden state h at time t.")
     return _finish(d, "The LSTM without a forget gate", description, highlight)
 
 

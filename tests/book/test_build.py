@@ -12,8 +12,12 @@ LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video
 EQUATION = re.compile(r'id="equation-(eq-[\w-]+)">\s*<span class="eqno">\(([\d.]+)')
 ELSEWHERE = re.compile(r"^(?:[a-z]+:)?//", re.IGNORECASE)
 LABELS = {
-    "constant-error-carousel": [f"cec-{v}" for v in ("factor", "condition", "sum", "cell-state", "parameter-count",
-                                                     "paper-count", "dC", "dhx", "truncated")],
+    "backpropagation-through-time": ["gradient", "one-rule", "bptt-double-sum", "bptt-kept",
+                                     *(f"rnn-{v}" for v in ("tanh-slope", "dz", "dW", "dhx", "dh-prev", "dh",
+                                                            "dW-sum"))],
+    "constant-error-carousel": [f"cec-{v}" for v in ("factor", "condition", "sum", "boxes", "cell-state",
+                                                     "hidden-state", "parameter-count", "paper-count", "dC",
+                                                     "products", "dz", "dhx", "truncated")],
     "lstm-cell": ["lstm-forget-gate", "lstm-input-gate", "lstm-candidate", "lstm-cell-state", "lstm-output-gate",
                   "lstm-hidden-state", "lstm-parameter-count", "lstm-unrolled", "lstm-half-life"],
     "lstm-backward": [f"lstm-{v}" for v in ("dh", "do", "dC", "df", "di", "dC-tilde", "dC-prev", "dz", "dW", "db",
