@@ -25,11 +25,11 @@ from lstmlab.torch.ensemble import run_stacked
 
 from .problems import OneBit, Problem
 from .statistics import median_interval, share_interval
-from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuning
+from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuned
 from .training import Network, Params, Plan, Trained, held_out, with_budget
 
 LAGS, LONG_LAGS = (5, 10, 20, 50, 100, 200), (500,)
-TUNED_AT = 50
+TUNED_AT = (50,)
 BUDGET = 1489                                           # of an LSTM with 16 units
 CELLS = {
     "RNN": Network("RNN", 1),
@@ -50,8 +50,8 @@ def study(long: bool = False) -> Study:
     """The study; with `long`, the lag of 500 too."""
     lags = LAGS + LONG_LAGS if long else LAGS
     return Study("gap-length", CELLS, {str(lag): OneBit(lag) for lag in lags}, PLAN,
-                 lambda network, problem: with_budget(network, problem, BUDGET), lambda problem: str(TUNED_AT),
-                 gradient_norms)
+                 lambda network, problem: with_budget(network, problem, BUDGET),
+                 lambda problem: [str(lag) for lag in TUNED_AT], gradient_norms)
 
 
 def gradient_norms(network: Network, problem: Problem, trained: Trained,
@@ -97,7 +97,7 @@ def report(journal: Journal, trials: int = TRIALS) -> dict[str, Any]:
     lags = LAGS + LONG_LAGS
     return {"study": "gap-length", "task": "one bit across a gap of p steps, answered without an error on "
             f"{OneBit.HELD_OUT} sequences, twice in a row", "chance": 0.5, "lags": list(lags), "trials": trials,
-            "rates": list(RATES), "tuned_at": TUNED_AT, "budget": BUDGET, "plan": dataclasses.asdict(PLAN),
+            "rates": list(RATES), "tuned_at": list(TUNED_AT), "budget": BUDGET, "plan": dataclasses.asdict(PLAN),
             "cells": [_cell(journal, label) for label in CELLS],
             "rows": [_row(journal, label, lag, trials) for label in CELLS for lag in lags]}
 
@@ -108,13 +108,10 @@ def _head(label: str) -> dict[str, Any]:
 
 
 def _cell(journal: Journal, label: str) -> dict[str, Any]:
-    problem = OneBit(TUNED_AT)
+    problem = OneBit(LAGS[0])
     network = with_budget(CELLS[label], problem, BUDGET)
-    tried = [(one.rate, journal.find(one)) for one in tuning(journal.study, label, str(TUNED_AT))]
     return {**_head(label), "hidden_size": network.hidden, "parameters": network.parameter_count(problem),
-            "rate": chosen_rate(journal, label, str(TUNED_AT)),
-            "tuning": [{"rate": rate, "seeds": len(found["met"]), "successes": sum(found["met"]),
-                        "wrong": float(np.mean(found["scores"]))} for rate, found in tried if found]}
+            "rate": chosen_rate(journal, label, str(LAGS[0])), "tuning": tuned(journal, label, str(LAGS[0]))}
 
 
 def _row(journal: Journal, label: str, lag: int, trials: int) -> dict[str, Any]:

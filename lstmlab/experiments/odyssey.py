@@ -24,7 +24,7 @@ from lstmlab.cells.ablated import VARIANTS
 
 from .problems import Adding, Digits, EmbeddedReber, Problem
 from .statistics import compare, median_interval
-from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuning
+from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuned
 from .training import Network, Plan, Trained, scores_on_test
 
 HIDDEN, VANILLA, LEVEL = 16, "vanilla", 0.05
@@ -38,7 +38,7 @@ PLAN, LONG_PLAN = Plan(updates=400, batch=16, every=50), Plan(updates=4000, batc
 def study(long: bool = False) -> Study:
     """The study; with `long`, ten times the updates."""
     return Study("odyssey-long" if long else "odyssey", NETWORKS, PROBLEMS, LONG_PLAN if long else PLAN,
-                 lambda network, problem: network, lambda problem: problem, measured_on_test)
+                 lambda network, problem: network, lambda problem: [problem], measured_on_test)
 
 
 def measured_on_test(network: Network, problem: Problem, trained: Trained,
@@ -68,11 +68,9 @@ def _row(journal: Journal, problem: str, variant: str, trials: int) -> dict[str,
             "parameters": NETWORKS[variant].parameter_count(PROBLEMS[problem]), "ran": found is not None}
     if found is None:
         return head | dict.fromkeys(("rate", "tuning", "seeds", "scores", "median", "interval"))
-    tried = [(other.rate, journal.find(other)) for other in tuning(journal.study, variant, problem)]
     scores = found["measured"]["test"]
     return head | {"rate": chosen_rate(journal, variant, problem),
-                   "tuning": [{"rate": rate, "seeds": len(line["scores"]), "mean": float(np.mean(line["scores"]))}
-                              for rate, line in tried],
+                   "tuning": tuned(journal, variant, problem),
                    "seeds": len(scores), "scores": scores, "median": float(np.median(scores)),
                    "interval": median_interval(scores)}
 

@@ -44,7 +44,7 @@ class Study:
     sized : callable
         ``sized(network, problem)`` is the network with its hidden size for that problem.
     tuned_on : callable
-        ``tuned_on(problem_name)`` names the problem on which the rate for that one is chosen.
+        ``tuned_on(problem_name)`` names the problems on which the rate for that one is chosen.
     measure : callable
         ``measure(network, problem, trained, seeds)``, what is reported beside, a list with an entry for each seed by
         name.
@@ -55,7 +55,7 @@ class Study:
     problems: Mapping[str, Problem]
     plan: Plan
     sized: Callable[[Network, Problem], Network]
-    tuned_on: Callable[[str], str]
+    tuned_on: Callable[[str], Sequence[str]]
     measure: Callable[[Network, Problem, Trained, Sequence[int]], dict[str, list[float]]]
 
 
@@ -132,9 +132,21 @@ def _run(study: Study, one: Configuration) -> dict[str, Any]:
 # -- rates -----------------------------------------------------------------------------------------------------
 
 
-def tuning(study: Study, network: str, problem: str) -> list[Configuration]:
-    """The configurations by which the rate of a network on a problem is chosen: the same grid for all."""
-    return [Configuration(network, study.tuned_on(problem), rate, TUNING_SEEDS, True) for rate in RATES]
+def tuning(study: Study, network: str, problem: str) -> dict[float, list[Configuration]]:
+    """For each rate the configurations by which it is judged: the same grid for all networks."""
+    return {rate: [Configuration(network, tuned_on, rate, TUNING_SEEDS, True) for tuned_on in study.tuned_on(problem)]
+            for rate in RATES}
+
+
+def tuned(journal: Journal, network: str, problem: str) -> list[dict[str, Any]]:
+    """What each rate of the grid gave, ready for JSON: seeds, successes, mean score and mean updates until the best."""
+    tried = {rate: [journal.find(one) for one in of_rate]
+             for rate, of_rate in tuning(journal.study, network, problem).items()}
+    return [{"rate": rate, "seeds": sum(len(line["met"]) for line in lines),
+             "successes": sum(sum(line["met"]) for line in lines),
+             "score": float(np.mean([line["scores"] for line in lines])),
+             "updates": float(np.mean([line["updates"] for line in lines]))}
+            for rate, lines in tried.items() if all(lines)]
 
 
 def chosen_rate(journal: Journal, network: str, problem: str) -> float | None:
@@ -142,11 +154,10 @@ def chosen_rate(journal: Journal, network: str, problem: str) -> float | None:
 
     None where the grid has not run yet.
     """
-    tried = [(one.rate, journal.find(one)) for one in tuning(journal.study, network, problem)]
-    if any(found is None for _, found in tried):
+    tried = tuned(journal, network, problem)
+    if len(tried) < len(RATES):
         return None
-    return min(tried, key=lambda pair: (-sum(pair[1]["met"]), np.mean(pair[1]["scores"]),
-                                        np.mean(pair[1]["updates"])))[0]
+    return min(tried, key=lambda one: (-one["successes"], one["score"], one["updates"]))["rate"]
 
 
 def trial(journal: Journal, network: str, problem: str, trials: int = TRIALS) -> Configuration | None:
@@ -169,7 +180,8 @@ def total(study: Study) -> int:
 
 
 def _tunings(study: Study) -> list[Configuration]:
-    return list(dict.fromkeys(one for pair in grid(study) for one in tuning(study, *pair)))
+    return list(dict.fromkeys(one for pair in grid(study)
+                              for of_rate in tuning(study, *pair).values() for one in of_rate))
 
 
 def run(study: Study, folder: Path, trials: int = TRIALS) -> Iterator[dict[str, Any]]:

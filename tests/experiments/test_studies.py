@@ -20,7 +20,7 @@ LABELS = ("RNN", "LSTM, forget bias 1")
 def small(monkeypatch):
     """The gap study, made so small that it takes a second."""
     monkeypatch.setattr(gap_length, "CELLS", {label: gap_length.CELLS[label] for label in LABELS})
-    for name, value in (("LAGS", (5, 6)), ("LONG_LAGS", (7,)), ("TUNED_AT", 5), ("BUDGET", 100),
+    for name, value in (("LAGS", (5, 6)), ("LONG_LAGS", (7,)), ("TUNED_AT", (5,)), ("BUDGET", 100),
                         ("PLAN", Plan(20, 4, 10, goal=0.0))):
         monkeypatch.setattr(gap_length, name, value)
     monkeypatch.setattr(study, "TUNING_SEEDS", (1000,))
@@ -52,7 +52,7 @@ def test_what_ran_under_another_plan_is_not_mixed_in(small, tmp_path):
     """Other settings, other outcomes."""
     list(run(small, tmp_path, 2))
     changed = replace(small, plan=replace(small.plan, batch=5))
-    assert Journal(changed, tmp_path).find(next(iter(study.tuning(changed, "RNN", "5")))) is None
+    assert Journal(changed, tmp_path).find(study.tuning(changed, "RNN", "5")[0.01][0]) is None
 
 
 def test_what_did_not_run_is_said(small, tmp_path):
@@ -82,7 +82,7 @@ def test_the_folder_holds_journal_table_report_and_plots(small, tmp_path):
 def test_the_rate_is_that_of_the_most_successes(small, tmp_path):
     """Then of the smallest mean score."""
     journal = Journal(small, tmp_path)
-    for one, met, score in zip(study.tuning(small, "RNN", "5"), (1, 2, 2), (0.0, 0.2, 0.1), strict=True):
+    for (one,), met, score in zip(study.tuning(small, "RNN", "5").values(), (1, 2, 2), (0.0, 0.2, 0.1), strict=True):
         journal._known[study.fingerprint(small, one)] = {"met": [True] * met, "scores": [score], "updates": [1]}
     assert study.chosen_rate(journal, "RNN", "6") == study.RATES[2]
     assert study.chosen_rate(journal, LABELS[1], "6") is None
