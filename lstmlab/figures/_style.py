@@ -26,7 +26,7 @@ INKS = {
 }
 
 FONT = "'STIX Two Text', 'Latin Modern Roman', 'Cambria', Georgia, 'Times New Roman', serif"
-TEXT, SUBSCRIPT = 23, 16                                # in units of a diagram's view box
+TEXT, SUBSCRIPT, READING = 23, 16, 15.5                 # in units of a diagram's view box
 LINE, BOLD, ROAD, FRAME = 1.8, 2.4, 3.2, 1.2
 
 

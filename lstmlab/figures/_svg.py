@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 
-from ._style import BOLD, FONT, FRAME, LINE, ROAD, STYLESHEET, SUBSCRIPT, TEXT, ink
+from ._style import BOLD, FONT, FRAME, LINE, READING, ROAD, STYLESHEET, SUBSCRIPT, TEXT, ink
 
 Point = tuple[float, float]
 
@@ -60,18 +60,28 @@ class Drawing:
         Of the view box; the origin is at the top left.
     highlight : iterable of str
         Parts to bring out; the others fade. With none, every part is drawn alike.
+    values : mapping of str to float, optional
+        Numbers to write beside the symbols, by the name of what has them.
     """
 
-    def __init__(self, width: float, height: float, highlight: Iterable[str] = ()):
+    def __init__(self, width: float, height: float, highlight: Iterable[str] = (),
+                 values: Mapping[str, float] | None = None):
         self.width, self.height = width, height
         self.highlight = frozenset(highlight)
+        self.values = dict(values or {})
         self.parts: set[str] = set()
+        self._places: set[str] = set()
         self._marks: list[str] = []
 
     def finish(self, title: str, description: str) -> Svg:
-        """The finished figure, or ValueError if a part to highlight was never drawn."""
-        if unknown := sorted(self.highlight - self.parts):
-            raise ValueError(f"highlight names {', '.join(unknown)}; this diagram has {', '.join(sorted(self.parts))}")
+        """The finished figure, or ValueError if a part to highlight or the place of a value was never drawn."""
+        for word, named, known in (("highlight", self.highlight, self.parts),
+                                   ("values", set(self.values), self._places)):
+            if unknown := sorted(named - known):
+                raise ValueError(f"{word} names {', '.join(unknown)}; this diagram has {', '.join(sorted(known))}")
+        if self.values:
+            numbers = ", ".join(f"{name} {_number(value)}" for name, value in self.values.items())
+            description += f" Numbers stand beside the symbols: {numbers}."
         return Svg(title, description, self.width, self.height, "".join(self._marks))
 
     def frame(self, x: float, y: float, width: float, height: float) -> None:
@@ -143,10 +153,22 @@ class Drawing:
         """Upright text: a name, a number, a letter of an alphabet."""
         self._add(part, _text(x, y, (text, ""), anchor=anchor, italic=False, size=size))
 
+    def reading(self, part: str, name: str, x: float, y: float, anchor: str = "start") -> None:
+        """The place of the value of `name`; the number stands there if one was given."""
+        self._places.add(name)
+        if name in self.values:
+            self._add(part, f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-size="{READING}" '
+                            f'class="lstmlab-reading" data-value="{escape(name)}" '
+                            f'style="font-family:{escape(FONT)}">{_number(self.values[name])}</text>')
+
     def _add(self, part: str, mark: str) -> None:
         self.parts.add(part)
         opacity = 0.28 if self.highlight and part not in self.highlight else 1
         self._marks.append(f'<g data-part="{part}" opacity="{opacity}">{mark}</g>')
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 def _rounded(points: list[Point], radius: float = 9.0) -> str:

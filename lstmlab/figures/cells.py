@@ -6,7 +6,7 @@ that figures use for what they want looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ._svg import GATE, MARK, MEMORY, SQUASH, Drawing, Svg
@@ -39,7 +39,7 @@ _LSTM = (
 )
 
 
-def lstm_diagram(highlight: Iterable[str] = ()) -> Svg:
+def lstm_diagram(highlight: Iterable[str] = (), values: Mapping[str, float] | None = None) -> Svg:
     """Draw one step of the LSTM.
 
     Parameters
@@ -47,6 +47,10 @@ def lstm_diagram(highlight: Iterable[str] = ()) -> Svg:
     highlight : iterable of str, optional
         Parts to bring out while the others fade: any of ``"C"`` (the road of the cell state), ``"f"``, ``"i"``,
         ``"C_tilde"``, ``"o"``, ``"h"`` (the way to the output), ``"hx"`` (the joined inputs).
+    values : mapping of str to float, optional
+        Numbers of one unit to write beside the symbols: any of ``"x"``, ``"h_prev"``, ``"C_prev"``, ``"f"``, ``"i"``,
+        ``"C_tilde"``, ``"C"``, ``"o"``, ``"h"``, and of what stands between them, ``"f*C_prev"``, ``"i*C_tilde"``
+        and ``"tanh(C)"``.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def lstm_diagram(highlight: Iterable[str] = ()) -> Svg:
     Raises
     ------
     ValueError
-        If `highlight` names a part that the LSTM does not have.
+        If `highlight` or `values` names something that the LSTM does not have.
 
     Examples
     --------
@@ -64,17 +68,20 @@ def lstm_diagram(highlight: Iterable[str] = ()) -> Svg:
     'The LSTM cell'
     >>> lstm_diagram(highlight=["C", "f"]).title
     'The LSTM cell: C, f'
+    >>> lstm_diagram(values={"f": 0.5}).description[-42:]
+    'Numbers stand beside the symbols: f 0.500.'
     """
     highlight = list(highlight)
     at = _PLAIN
-    d = Drawing(592, 378, highlight)
+    d = Drawing(592, 378, highlight, values)
     _memory_cell(d, at, "fico")
     _forget_gate(d, at)
     _input_gate(d, at)
     return _finish(d, "The LSTM cell", _LSTM, highlight)
 
 
-def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = ()) -> Svg:
+def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = (),
+                     values: Mapping[str, float] | None = None) -> Svg:
     """Draw one step of the LSTM with peepholes, these brought out.
 
     Parameters
@@ -83,6 +90,8 @@ def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = ()) -> S
         The gates that have one, any of the letters f, i and o.
     highlight : iterable of str, optional
         As in `lstm_diagram`; the parts ``"p_f"``, ``"p_i"`` and ``"p_o"`` are there for the letters given.
+    values : mapping of str to float, optional
+        As in `lstm_diagram`.
 
     Returns
     -------
@@ -92,7 +101,7 @@ def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = ()) -> S
     Raises
     ------
     ValueError
-        If `peepholes` has another letter, or `highlight` names a part that is not drawn.
+        If `peepholes` has another letter, or `highlight` or `values` names something that is not drawn.
 
     Examples
     --------
@@ -103,11 +112,11 @@ def peephole_diagram(peepholes: str = "fio", highlight: Iterable[str] = ()) -> S
         raise ValueError(f"peepholes is {peepholes!r}; expected some of the letters 'f', 'i', 'o', each once")
     peepholes, highlight = [g for g in "fio" if g in peepholes], list(highlight)
     at = _ROOMY
-    d = Drawing(656, 378, highlight)
+    d = Drawing(656, 378, highlight, values)
     _memory_cell(d, at, "fico")
     _forget_gate(d, at)
     _input_gate(d, at)
-    before, beside_i, after = at.f - 50, at.i - 46, at.o - 52    # where C_{t−1} is tapped, the way to i, where C_t is
+    before, beside_i, after = at.f - 50, at.i - 46, at.o - 44    # where C_{t−1} is tapped, the way to i, where C_t is
     for gate, points in (("f", ((before, _TOP), (before, _LOW), (at.f - 28, _LOW))),
                          ("i", ((before, _TOP), (before, 108), (beside_i, 108), (beside_i, _LOW), (at.i - 28, _LOW))),
                          ("o", ((after, _TOP), (after, _LOW), (at.o - 28, _LOW)))):
@@ -163,13 +172,15 @@ def carousel_diagram(highlight: Iterable[str] = ()) -> Svg:
     return _finish(d, "The LSTM without a forget gate", description, highlight)
 
 
-def cifg_diagram(highlight: Iterable[str] = ()) -> Svg:
+def cifg_diagram(highlight: Iterable[str] = (), values: Mapping[str, float] | None = None) -> Svg:
     """Draw one step of the LSTM with coupled forget and input gates, the coupling brought out.
 
     Parameters
     ----------
     highlight : iterable of str, optional
         As in `lstm_diagram`; the part ``"i"`` is the coupling.
+    values : mapping of str to float, optional
+        As in `lstm_diagram`.
 
     Returns
     -------
@@ -179,7 +190,7 @@ def cifg_diagram(highlight: Iterable[str] = ()) -> Svg:
     Raises
     ------
     ValueError
-        If `highlight` names a part that is not drawn.
+        If `highlight` or `values` names something that is not drawn.
 
     Examples
     --------
@@ -188,16 +199,18 @@ def cifg_diagram(highlight: Iterable[str] = ()) -> Svg:
     """
     highlight = list(highlight)
     at = _PLAIN
-    d = Drawing(592, 378, highlight)
+    d = Drawing(592, 378, highlight, values)
     _memory_cell(d, at, "fco")
-    _forget_gate(d, at)
+    _forget_gate(d, at, above=_MIDDLE)
     d.dot("i", at.f, _MIDDLE, MARK)
     d.wire("i", (at.f, _MIDDLE), (at.i - 34, _MIDDLE), colour=MARK, bold=True)
     d.function("i", at.i - 6, _MIDDLE, "1−", MARK)
     d.wire("i", (at.i + 22, _MIDDLE), (at.c - 13, _MIDDLE), colour=MARK, bold=True)
     d.symbol("i", at.i + 38, _MIDDLE + 24, ("i", _NOW))
+    d.reading("i", "i", at.i + 26, _MIDDLE - 8)
     d.node("i", at.c, _MIDDLE, "⊙")
     d.wire("i", (at.c, _MIDDLE - 13), (at.c, _TOP + 13))
+    d.reading("i", "i*C_tilde", at.c + 8, _MIDDLE - 30)
     description = (
         "As the LSTM, but with three boxes: the forget gate f, the candidate C tilde and the output gate o. The cell "
         "state runs along the top and is multiplied by f. Brought out by colour is the coupling: a branch of f goes "
@@ -206,7 +219,8 @@ def cifg_diagram(highlight: Iterable[str] = ()) -> Svg:
     return _finish(d, "The LSTM with coupled gates", description, highlight)
 
 
-def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str] = ()) -> Svg:
+def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str] = (),
+                values: Mapping[str, float] | None = None) -> Svg:
     """Draw one step of the GRU in one of its four conventions, what it does not share with the LSTM brought out.
 
     Parameters
@@ -218,6 +232,9 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     highlight : iterable of str, optional
         Parts to bring out while the others fade: any of ``"h"`` (the road of the state), ``"z"``, ``"r"`` (the gate
         and the way of the state through it), ``"n"``, ``"hx"`` (the inputs).
+    values : mapping of str to float, optional
+        Numbers of one unit to write beside the symbols: any of ``"x"``, ``"h_prev"``, ``"z"``, ``"r"``, ``"n"``,
+        ``"h"``, and of the two products on the road, ``"kept"`` and ``"taken"``; with reset ``"after"`` also ``"m"``.
 
     Returns
     -------
@@ -227,7 +244,7 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     Raises
     ------
     ValueError
-        If `reset` or `carry` is another word, or `highlight` names a part that is not drawn.
+        If `reset` or `carry` is another word, or `highlight` or `values` names something that is not drawn.
 
     Examples
     --------
@@ -241,7 +258,7 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     top, mix, meet, low, bus, lane = 62, 146, 204, 272, 334, 366    # heights; mix: z and n, meet: r and h, lane: x
     r, z, n, right = 172, 266, 424, 516
     entry = 106
-    d = Drawing(568, 426, highlight)
+    d = Drawing(568, 426, highlight, values)
     d.frame(78, 10, 412, 374)
 
     for start, stop in ((_LEFT, z - 13), (z + 13, n - 13), (n + 13, right)):
@@ -250,11 +267,15 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     d.node("h", n, top, "+", MEMORY)
     d.symbol("h", _LEFT - 8, top + 6, ("h", _PREVIOUS), anchor="end")
     d.symbol("h", right + 8, top + 6, ("h", _NOW), anchor="start")
+    d.reading("h", "h_prev", _LEFT - 8, top + 27, "end")
+    d.reading("h", "kept", (z + n) / 2, top - 9, "middle")
+    d.reading("h", "h", right + 8, top + 27)
 
     d.dot("hx", entry, top, MEMORY)
     d.wire("hx", (entry, top), (entry, bus), arrow=False)
     d.wire("hx", (entry, 394), (entry, bus), arrow=False)
     d.symbol("hx", entry, 415, ("x", _NOW))
+    d.reading("hx", "x", entry + 18, 415)
     d.dot("hx", entry, bus)
     d.wire("hx", (entry, bus), (z, bus), (z, low + 20))
     d.dot("hx", r, bus)
@@ -266,6 +287,7 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
 
     d.box("r", r, low, "σ", GATE)
     d.symbol("r", r - 10, low - 30, ("r", _NOW), anchor="end")
+    d.reading("r", "r", r - 17, low - 50, "end")
     d.wire("r", (r, low - 20), (r, meet + 13), colour=GATE)
     d.node("r", r, meet, "⊙", MARK)
     d.dot("r", r, top, MARK)
@@ -274,12 +296,14 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
         d.box("r", r, 128, "W", MARK)
         d.wire("r", (r, 148), (r, meet - 13), colour=MARK, bold=True)
         d.symbol("r", r + 9, 178, ("m", _NOW), anchor="start")
+        d.reading("r", "m", r + 36, 177)
     else:
         d.wire("r", (r, top), (r, meet - 13), colour=MARK, bold=True)
     d.wire("r", (r + 13, meet), (n - 58, meet), (n - 58, low), (n - 28, low), colour=MARK, bold=True)
 
     d.box("z", z, low, "σ", GATE)
     d.symbol("z", z + 10, low - 30, ("z", _NOW), anchor="start")
+    d.reading("z", "z", z + 9, low - 49)
     d.dot("z", z, mix, GATE)
     one_minus = (z + n - 13) / 2
     if carry == "z":
@@ -296,9 +320,11 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
 
     d.box("n", n, low, "tanh", SQUASH)
     d.symbol("n", n + 10, low - 30, ("n", _NOW), anchor="start")
+    d.reading("n", "n", n + 9, low - 49)
     d.wire("n", (n, low - 20), (n, mix + 13), colour=SQUASH)
     d.node("n", n, mix, "⊙")
     d.wire("n", (n, mix - 13), (n, top + 13))
+    d.reading("n", "taken", n + 8, top + 46)
 
     keep, take = ("z", "1 minus z") if carry == "z" else ("1 minus z", "z")
     description = (
@@ -329,6 +355,8 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
         d.wire("hx", (x, _BUS), (x, _LOW + 20))
     d.symbol("hx", _LEFT - 8, _BUS + 6, ("h", _PREVIOUS), anchor="end")
     d.symbol("hx", 106, 367, ("x", _NOW))
+    d.reading("hx", "h_prev", _LEFT - 8, _BUS + 27, "end")
+    d.reading("hx", "x", 124, 367)
     d.symbol("hx", 120, _BUS + 27, ("[h", _PREVIOUS), (", x", _NOW), ("]", ""), anchor="start", size=20)
 
     if "f" in boxes:
@@ -341,28 +369,37 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
     d.node("C", at.c, _TOP, "+", MEMORY)
     d.symbol("C", _LEFT - 8, _TOP + 6, ("C", _PREVIOUS), anchor="end")
     d.symbol("C", at.right + 8, _TOP + 6, ("C", _NOW), anchor="start")
+    d.reading("C", "C_prev", _LEFT - 8, _TOP + 27, "end")
+    d.reading("C", "C", at.right + 8, _TOP + 27)
 
     d.wire("C_tilde", (at.c, _LOW - 20), (at.c, _MIDDLE + 13), colour=SQUASH)
     d.box("C_tilde", at.c, _LOW, "tanh", SQUASH)
     d.symbol("C_tilde", at.c + 10, _LOW - 32, ("C˜", _NOW), anchor="start")
+    d.reading("C_tilde", "C_tilde", at.c + 13, _MIDDLE + 17)
 
     d.dot("h", at.out, _TOP, MEMORY)
     d.wire("h", (at.out, _TOP), (at.out, 91), colour=MEMORY)
     d.function("h", at.out, 106, "tanh", SQUASH)
+    d.reading("h", "tanh(C)", at.out - 9, 150, "end")
     d.wire("h", (at.out, 121), (at.out, 156), colour=SQUASH)
     d.node("h", at.out, 169, "⊙")
     d.wire("h", (at.out, 182), (at.out, _BUS), (at.right, _BUS))
     d.symbol("h", at.right + 8, _BUS + 6, ("h", _NOW), anchor="start")
+    d.reading("h", "h", at.right + 8, _BUS + 27)
 
     d.wire("o", (at.o, _LOW - 20), (at.o, 169), (at.out - 13, 169), colour=GATE)
     d.box("o", at.o, _LOW, "σ", GATE)
     d.symbol("o", at.o - 10, _LOW - 32, ("o", _NOW), anchor="end")
+    d.reading("o", "o", at.o + 8, 188)
 
 
-def _forget_gate(d: Drawing, at: _Columns) -> None:
+def _forget_gate(d: Drawing, at: _Columns, above: float = _LOW - 43) -> None:
+    """The forget gate's box and its way up; its value stands `above` a height that something else may take."""
     d.wire("f", (at.f, _LOW - 20), (at.f, _TOP + 13), colour=GATE)
     d.box("f", at.f, _LOW, "σ", GATE)
     d.symbol("f", at.f + 10, _LOW - 32, ("f", _NOW), anchor="start")
+    d.reading("f", "f", at.f + 9, above - 9)
+    d.reading("C", "f*C_prev", (at.f + at.c) / 2, _TOP - 9, "middle")
 
 
 def _input_gate(d: Drawing, at: _Columns) -> None:
@@ -370,8 +407,10 @@ def _input_gate(d: Drawing, at: _Columns) -> None:
     d.wire("i", (at.i, _LOW - 20), (at.i, _MIDDLE), (at.c - 13, _MIDDLE), colour=GATE)
     d.box("i", at.i, _LOW, "σ", GATE)
     d.symbol("i", at.i + 10, _LOW - 32, ("i", _NOW), anchor="start")
+    d.reading("i", "i", at.i + 9, _LOW - 52)
     d.node("i", at.c, _MIDDLE, "⊙")
     d.wire("i", (at.c, _MIDDLE - 13), (at.c, _TOP + 13))
+    d.reading("i", "i*C_tilde", at.c + 8, _MIDDLE - 30)
 
 
 def _finish(d: Drawing, title: str, description: str, highlight: list[str]) -> Svg:

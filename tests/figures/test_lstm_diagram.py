@@ -104,3 +104,16 @@ def test_a_diagram_needs_no_matplotlib():
             "print(sorted(m for m in sys.modules if m.split('.')[0] == 'matplotlib' "
             "or m.startswith('lstmlab.') and not m.startswith('lstmlab.figures')))")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_values_stand_in_the_picture_and_in_its_description():
+    """A value is written once, with three decimals and a minus sign, and said in the description."""
+    diagram = lstm_diagram(values={"C_tilde": -0.5})
+    assert words(ET.fromstring(str(diagram))).count("−0.500") == 1
+    assert diagram.description.endswith("C_tilde −0.500.")
+
+
+def test_a_value_without_a_place_is_refused():
+    """A value of something that is not in the picture is named in the error."""
+    with pytest.raises(ValueError, match="values names z; this diagram has C, C_prev"):
+        lstm_diagram(values={"z": 0.5})
