@@ -8,8 +8,8 @@ import numpy as np
 
 SYMBOLS = "BTPSXVE"
 # the Reber grammar: from each state, the symbol written on the way and the state it leads to
-_GRAMMAR = ((("B", 1),), (("T", 2), ("P", 3)), (("S", 2), ("X", 4)), (("T", 3), ("V", 5)), (("X", 3), ("S", 6)),
-            (("P", 4), ("V", 6)), (("E", 7),))
+GRAMMAR = ((("B", 1),), (("T", 2), ("P", 3)), (("S", 2), ("X", 4)), (("T", 3), ("V", 5)), (("X", 3), ("S", 6)),
+           (("P", 4), ("V", 6)), (("E", 7),))
 _END = 7
 
 
@@ -129,9 +129,9 @@ def _string(rng: np.random.Generator) -> list[tuple[str, str]]:
     outer = "TP"[rng.integers(2)]
     inner, state = [], 0
     while state != _END:
-        ways = _GRAMMAR[state]
+        ways = GRAMMAR[state]
         symbol, state = ways[rng.integers(len(ways))] if len(ways) > 1 else ways[0]
-        inner.append((symbol, outer if state == _END else "".join(s for s, _ in _GRAMMAR[state])))
+        inner.append((symbol, outer if state == _END else "".join(s for s, _ in GRAMMAR[state])))
     return [("B", "TP"), (outer, "B"), *inner, (outer, "E"), ("E", "")]
 
 
