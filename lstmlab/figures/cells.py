@@ -267,9 +267,9 @@ def gru_diagram(reset: str = "after", carry: str = "z", highlight: Iterable[str]
     d.node("h", n, top, "+", MEMORY)
     d.symbol("h", _LEFT - 8, top + 6, ("h", _PREVIOUS), anchor="end")
     d.symbol("h", right + 8, top + 6, ("h", _NOW), anchor="start")
-    d.reading("h", "h_prev", _LEFT - 8, top + 27, "end")
+    d.reading("h", "h_prev", _LEFT - 4, top + 27, "end")
     d.reading("h", "kept", (z + n) / 2, top - 9, "middle")
-    d.reading("h", "h", right + 8, top + 27)
+    d.reading("h", "h", right + 51, top + 27, "end")
 
     d.dot("hx", entry, top, MEMORY)
     d.wire("hx", (entry, top), (entry, bus), arrow=False)
@@ -355,7 +355,7 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
         d.wire("hx", (x, _BUS), (x, _LOW + 20))
     d.symbol("hx", _LEFT - 8, _BUS + 6, ("h", _PREVIOUS), anchor="end")
     d.symbol("hx", 106, 367, ("x", _NOW))
-    d.reading("hx", "h_prev", _LEFT - 8, _BUS + 27, "end")
+    d.reading("hx", "h_prev", _LEFT - 4, _BUS + 27, "end")
     d.reading("hx", "x", 124, 367)
     d.symbol("hx", 120, _BUS + 27, ("[h", _PREVIOUS), (", x", _NOW), ("]", ""), anchor="start", size=20)
 
@@ -369,8 +369,8 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
     d.node("C", at.c, _TOP, "+", MEMORY)
     d.symbol("C", _LEFT - 8, _TOP + 6, ("C", _PREVIOUS), anchor="end")
     d.symbol("C", at.right + 8, _TOP + 6, ("C", _NOW), anchor="start")
-    d.reading("C", "C_prev", _LEFT - 8, _TOP + 27, "end")
-    d.reading("C", "C", at.right + 8, _TOP + 27)
+    d.reading("C", "C_prev", _LEFT - 4, _TOP + 27, "end")
+    d.reading("C", "C", at.right + 51, _TOP + 27, "end")
 
     d.wire("C_tilde", (at.c, _LOW - 20), (at.c, _MIDDLE + 13), colour=SQUASH)
     d.box("C_tilde", at.c, _LOW, "tanh", SQUASH)
@@ -385,7 +385,7 @@ def _memory_cell(d: Drawing, at: _Columns, boxes: str) -> None:
     d.node("h", at.out, 169, "⊙")
     d.wire("h", (at.out, 182), (at.out, _BUS), (at.right, _BUS))
     d.symbol("h", at.right + 8, _BUS + 6, ("h", _NOW), anchor="start")
-    d.reading("h", "h", at.right + 8, _BUS + 27)
+    d.reading("h", "h", at.right + 51, _BUS + 27, "end")
 
     d.wire("o", (at.o, _LOW - 20), (at.o, 169), (at.out - 13, 169), colour=GATE)
     d.box("o", at.o, _LOW, "σ", GATE)
