@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -398,30 +399,35 @@ def export(problem_sets, layout, to, columns):
               help="Of each row, as many as in the paper if not given; of each configuration of a study, 10.")
 @click.option("--long", is_flag=True, help="What takes hours too: rows of 1997, the longest gap, more updates.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N",
-              help="Processes for rows of 1997, one for each processor if not given; a study takes one.")
+              help="Processes for rows of 1997 and real data, one for each processor if not given; a study takes one.")
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("_build/experiments"),
               show_default=True, help="Folder of the results.")
 def experiment(name, trials, long, workers, folder):
     """Run the experiment NAME: 1997 for the paper's tables, or one of their rows, such as 2c-50-50; or a study.
 
     The studies are gap-length, how long a gap each cell learns to bridge, and odyssey, what the parts of an LSTM are
-    worth. Ctrl-C stops it, and the same command goes on where it stopped. FOLDER then holds each row's or study's
-    trials (ROW.jsonl) and NAME's table (NAME.md), summary (NAME.json) and plot (NAME.svg).
+    worth; and on real data sunspots, forecast, and digits, read pixel by pixel. Ctrl-C stops it, and the same command
+    goes on where it stopped. FOLDER then holds each row's or study's trials (ROW.jsonl) and NAME's table (NAME.md),
+    summary (NAME.json) and plot (NAME.svg).
     """
     with instructors("experiment"):
         from rich.console import Console
 
-        from lstmlab.experiments import STUDIES, runs
+        from lstmlab.experiments import REAL_DATA, STUDIES, runs
 
     console = Console()
     if name in STUDIES:
         with stoppable(console):
             run_study(name, trials, long, folder, console)
         return
+    if name in REAL_DATA:
+        with stoppable(console):
+            run_real_data(name, trials, workers, folder, console)
+        return
     try:
         rows = runs.find(name, long)
     except ValueError as error:
-        raise click.ClickException(f"{error}, {', '.join(STUDIES)}") from None
+        raise click.ClickException(f"{error}, {', '.join(STUDIES + REAL_DATA)}") from None
     with stoppable(console):
         runs.run_with_progress(rows, folder, trials, workers, console)
     summaries = runs.report(name, rows, folder)
@@ -451,4 +457,14 @@ def run_study(name, trials, long, folder, console):
     what = module.study(long)
     study.run_with_progress(what, folder, trials, console)
     click.echo(study.write_all(module, what, folder, trials))
+    click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")
+
+
+def run_real_data(name, trials, workers, folder, console):
+    """Run a study of real data, a module of its name, and write its table, summary and plot."""
+    from lstmlab.experiments import jobs
+
+    module = importlib.import_module(f"lstmlab.experiments.{name}")
+    jobs.show(module.run(folder, trials, workers), name, console)
+    click.echo(module.markdown(module.report(folder)))
     click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")

@@ -3,5 +3,6 @@
 from .network1997 import Network1997, Sequences, Weights1997
 
 STUDIES = ("gap-length", "odyssey")
+REAL_DATA = ("sunspots", "digits")
 
-__all__ = ["STUDIES", "Network1997", "Sequences", "Weights1997"]
+__all__ = ["REAL_DATA", "STUDIES", "Network1997", "Sequences", "Weights1997"]
