@@ -1,7 +1,8 @@
 /* Make what is wider than the page as small as it has to be. */
 () => {
-  for (const formula of document.querySelectorAll("div.math > mjx-container, p mjx-container, li mjx-container")) {
-    const room = (formula.getAttribute("display") ? formula : formula.closest("p, li")).clientWidth;
+  for (const formula of document.querySelectorAll("mjx-container")) {
+    const box = formula.parentElement.matches("div.math") ? formula : formula.parentElement.closest("p, li, dd, td, div");
+    const room = box.clientWidth;
     const ink = formula.querySelector("mjx-math").getBoundingClientRect().width;
     if (room && ink > room) {
       formula.style.fontSize = `${Math.floor(parseFloat(formula.style.fontSize || "100") * (room - 2) / ink * 10) / 10}%`;

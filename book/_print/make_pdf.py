@@ -38,7 +38,8 @@ def article_of(name: str, soup: BeautifulSoup, names: set[str]):
     """The article of a page, its anchors and links made unique by the page's name."""
     article = soup.select_one("article.bd-article")
     article["id"] = name
-    for tag in article.select("script, .headerlink, noscript, section:has(> .toctree-wrapper)"):
+    # Code that is folded away on the screen only draws a figure; on paper the figure does.
+    for tag in article.select("script, .headerlink, noscript, details.above-input, section:has(> .toctree-wrapper)"):
         tag.decompose()
     for tag in article.find_all(id=True):
         if not tag.find_parent("svg") and tag.name != "svg":
@@ -100,16 +101,21 @@ def compose(html: Path) -> str:
     cover = (f'<section class="cover"><h1>{title.get_text()}</h1>{figure}<p>{description}</p>'
              f'<p class="small">{authors} · text and figures CC BY 4.0, code MIT</p></section>')
     title.string = "About this book"
+    note = front.new_tag("p")
+    note.string = ("On paper, code that only draws a figure is left out; it is on the book's pages and in their "
+                   "notebooks.")
+    front.select_one(".opening-words").append(note)
     articles = {name: article_of(name, soup, names) for name, soup in pages}
     style = (HERE / "print.css").read_text() + "".join(_running_head(name, of) for name, of in articles.items())
     return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
             f"<title>{front.title.get_text(strip=True)}</title>{head}<style>{style}</style></head>"
-            f"<body>{cover}{contents(front, articles)}{''.join(map(str, articles.values()))}</body></html>")
+            f'<body class="whole-book">'
+            f"{cover}{contents(front, articles)}{''.join(map(str, articles.values()))}</body></html>")
 
 
 def _running_head(name: str, article) -> str:
     heading = article.select_one("h1").get_text(" ", strip=True).replace("\\", "").replace('"', "’")
-    return (f'\n#{name} {{ page: {name}; }} @page {name} {{ @top-center {{ content: "{heading}"; '
+    return (f'\n#{name} {{ page: of-{name}; }} @page of-{name} {{ @top-center {{ content: "{heading}"; '
             f'font: italic 9pt "STIX Two Text", serif; color: #4b5763; }} }}')
 
 
