@@ -101,10 +101,8 @@ def compose(html: Path) -> str:
     cover = (f'<section class="cover"><h1>{title.get_text()}</h1>{figure}<p>{description}</p>'
              f'<p class="small">{authors} · text and figures CC BY 4.0, code MIT</p></section>')
     title.string = "About this book"
-    note = front.new_tag("p")
-    note.string = ("On paper, code that only draws a figure is left out; it is on the book's pages and in their "
-                   "notebooks.")
-    front.select_one(".opening-words").append(note)
+    front.select(".opening-words > p")[-1].string = (
+        "On paper, code that only draws a figure is left out; it is on the book's pages and in their notebooks.")
     articles = {name: article_of(name, soup, names) for name, soup in pages}
     style = (HERE / "print.css").read_text() + "".join(_running_head(name, of) for name, of in articles.items())
     return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'

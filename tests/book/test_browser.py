@@ -17,7 +17,7 @@ WIDTHS = [390, 768, 1280, 1920]
 RAW = re.compile(r"\$\$|\\[(\[]|\\(?:odot|mathrm|frac|begin|partial|sigma)\b")
 HIDDEN = """() => {                                     // text that is there and that its box cuts off for good
     const cut = [];
-    for (const box of document.querySelectorAll(".bd-main *:not(.math, .math *)")) {
+    for (const box of document.querySelectorAll(".bd-main *:not(.math, .math *, mjx-container *)")) {
         const style = getComputedStyle(box);
         const over = style.overflowX === "hidden" && box.scrollWidth > box.clientWidth + 2;
         if (over && box.clientWidth > 1 && box.innerText?.trim() && style.visibility === "visible") {
