@@ -25,6 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import lstmlab
 from lstmlab import LSTM, RNN, LSTMState, sigmoid
+from lstmlab.experiments.gap_length import success_picture
 from lstmlab.figures import (
     Svg,
     cifg_diagram,
@@ -39,7 +40,7 @@ from lstmlab.tasks.reber import GRAMMAR, SYMBOLS
 SCRIPTS = Path(__file__).parents[1] / "_interactive"
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 SHARED = ("cells.js", "controls.js")
-DATA = {"trained-network": ("trained-networks.json",)}
+DATA = {"trained-network": ("trained-networks.json",), "gap-length": ("gap-length.json",)}
 
 
 class Interactive(NamedTuple):
@@ -152,8 +153,27 @@ def trained_network() -> Interactive:
     return Interactive(themed_svg(figure, title="Inside a trained network", alt=words), words, data, {})
 
 
+BEGIN_WITH = ("RNN", "LSTM, forget bias 0", "LSTM, forget bias 1", "GRU")       # of the cells, for a chart not too full
+
+
+def gap_length() -> Interactive:
+    """What benchmarks/studies.py measured of the cells; static is the share of seeds that learnt the task."""
+    report = json.loads((RESULTS / "gap-length.json").read_text(encoding="utf-8"))
+    labels, lags = [cell["label"] for cell in report["cells"]], report["lags"]
+    kept = ("label", "lag", "ran", "seeds", "success_rate", "interval", "median_updates", "gradient_norm")
+    rows = [{key: row[key] for key in kept} for row in report["rows"]]
+    for row in rows:
+        row["gradient_norm"] = {when: {key: found[key] for key in ("median", "interval")}
+                                for when, found in (row["gradient_norm"] or {}).items()}
+    data = {"lags": lags, "cells": labels, "rows": rows, "lag": lags[len(lags) // 2],
+            "shown": [label for label in labels if label in BEGIN_WITH]}
+    words = ("A panel for each cell: the share of seeds that learn to say the first symbol after a gap, against the "
+             f"lag, from {min(lags)} to {max(lags)} steps.")
+    return Interactive(success_picture(report), words, data, {})
+
+
 FIGURES: dict[str, Callable[[], Interactive]] = {"cell-step-by-step": cell_step_by_step, "gradient-road": gradient_road,
-                                               "trained-network": trained_network}
+                                               "trained-network": trained_network, "gap-length": gap_length}
 
 
 def html_of(name: str, figure: Interactive) -> tuple[str, str]:

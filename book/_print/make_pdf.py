@@ -39,7 +39,8 @@ def article_of(name: str, soup: BeautifulSoup, names: set[str]):
     article = soup.select_one("article.bd-article")
     article["id"] = name
     # Code that is folded away on the screen only draws a figure; on paper the figure does.
-    for tag in article.select("script, .headerlink, noscript, details.above-input, section:has(> .toctree-wrapper)"):
+    away = "script, template, .headerlink, noscript, details.above-input, section:has(> .toctree-wrapper)"
+    for tag in article.select(away):
         tag.decompose()
     for tag in article.find_all(id=True):
         if not tag.find_parent("svg") and tag.name != "svg":

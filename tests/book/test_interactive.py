@@ -14,7 +14,8 @@ from lstmlab.tasks.reber import SYMBOLS
 
 SCRIPTS = Path(__file__).parents[2] / "book" / "_interactive"
 FIGURES = [("lstm-cell", "cell-step-by-step"), ("vanishing-gradients", "gradient-road"),
-           ("lstm-backward", "gradient-road"), ("what-gates-learn", "trained-network")]
+           ("vanishing-gradients", "gap-length"), ("lstm-backward", "gradient-road"),
+           ("what-gates-learn", "trained-network")]
 EACH = [(page, figure) for page, figure in FIGURES if page != "lstm-backward"]      # every figure once
 CELLS = {"RNN": (RNN, {}), "LSTM": (LSTM, {}), "PeepholeLSTM fio": (PeepholeLSTM, {"peepholes": "fio"}),
          "PeepholeLSTM o": (PeepholeLSTM, {"peepholes": "o"}), "CIFGLSTM": (CIFGLSTM, {}),
@@ -223,6 +224,20 @@ def test_a_shut_gate_stops_the_gradient(opened):
     assert left[:5] == [0.0] * 5
     assert left[5:] == [round(float(np.prod(f[t:])), 3) for t in range(5, len(f) + 1)]
     assert "leaves 0.000 of the gradient" in spoken(place)
+
+
+def test_the_measured_values_are_read_off_by_keys(opened):
+    """The slider goes through the lags; the table has what was measured at each, and says what did not run."""
+    _, place = opened("vanishing-gradients", "gap-length")
+    data = data_of(place)
+    rows = {(row["label"], row["lag"]): row for row in data["rows"]}
+    place.get_by_label("lag", exact=True).press("Home")
+    for lag in data["lags"]:
+        for line in place.locator("tbody tr").all_inner_texts():
+            label, value, *_ = line.split("\t")
+            row = rows[label, lag]
+            assert value == (f"{round(100 * row['success_rate'])} %" if row["ran"] else "not run")
+        place.get_by_label("lag", exact=True).press("ArrowRight")
 
 
 def test_the_trained_network_answers_as_lstmlab_does(opened):
