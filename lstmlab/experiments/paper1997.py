@@ -457,8 +457,8 @@ def _order() -> Iterator[Row]:
                   {"sequences": sequences, "wrong": wrong, "tested": 2560},
                   Network1997(8, 2 ** marks, blocks, 2), rate, 0.1,
                   lambda rng, n, marks=marks: lag_sequences(tasks.temporal_order(rng, n, marks)),
-                  recent(0.3, 0.1), trials, limit=20 * sequences, input_gate_bias=(-2.0, -4.0, -6.0)[:blocks],
-                  long=marks == 3)
+                  recent(0.3, 0.1), trials, limit=(20 if marks == 2 else 5) * sequences,
+                  input_gate_bias=(-2.0, -4.0, -6.0)[:blocks], long=marks == 3)
 
 
 ROWS = (*_reber(), *_lags(), *_two_sequence(), *_adding(), *_order(), *_exchanged())
