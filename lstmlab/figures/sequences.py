@@ -133,14 +133,18 @@ def _bars(d: Drawing, values: np.ndarray, top: float, lefts: dict[int, float], c
     low, high = min(0.0, np.nanmin(values)), max(0.0, np.nanmax(values))
     scale = _ROW / (high - low) if high > low else 0.0
     zero = top + high * scale
-    d.word("names", _LABELS - 14, top + _ROW / 2 + 18, f"{low:.2g} to {high:.2g}".replace("-", "−"), anchor="end",
-           size=SUBSCRIPT)
+    d.word("names", _LABELS - 14, top + _ROW / 2 + 18, f"{_short(low)} to {_short(high)}", anchor="end", size=SUBSCRIPT)
     for step, x in lefts.items():
         d.bar("grid", x, zero, cell, 1, "currentColor")
         if not np.isnan(values[step]):
             size = values[step] * scale
             d.bar("number", x + 0.12 * cell, zero - max(size, 0.0), 0.76 * cell, abs(size),
                   MARK if step in marked else MEMORY)
+
+
+def _short(number: float) -> str:
+    """A number in two digits, or more if it is large."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.2g}".replace("-", "−")
 
 
 # the Reber grammar: from a state, by a symbol, to a state
