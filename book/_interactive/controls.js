@@ -103,12 +103,22 @@
     return { nodes: [seen, heard], say, hear };
   }
 
-  /** A table of numbers with a heading for every row and column. */
+  /** A table of numbers with a heading for every row and column; too wide for its place, it scrolls in a box. */
   function table(caption, columns, rows) {
-    return el("table", { class: "interactive-table" }, el("caption", {}, rich(caption)),
+    return boxed(el("table", { class: "interactive-table" }, el("caption", {}, rich(caption)),
       el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, rich(name))))),
       el("tbody", {}, rows.map(([head, ...cells]) => el("tr", {}, el("th", { scope: "row" }, rich(head)),
-        cells.map((cell) => el("td", {}, cell))))));
+        cells.map((cell) => el("td", {}, cell)))))));
+  }
+
+  /** A box that scrolls sideways what is too wide for it, and can then be reached by the keyboard. */
+  function boxed(content) {
+    const box = el("div", { class: "interactive-box-that-scrolls" }, content);
+    new ResizeObserver(() => {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }).observe(box);
+    return box;
   }
 
   /** A plot as wide as its place, and as tall as height() says; draw(width, height) is called whenever it changes. */
@@ -136,5 +146,5 @@
     }
   }
 
-  Object.assign(lab, { el, svg, number, rich, sym, spoken, slider, choice, button, voice, table, plot, mount, newId });
+  Object.assign(lab, { el, svg, number, rich, sym, spoken, slider, choice, button, voice, table, boxed, plot, mount, newId });
 })((window.lstmlab ??= {}));

@@ -3,7 +3,7 @@
 (function (lab) {
   "use strict";
 
-  const { el, svg, number, rich, slider, choice, button, voice, table, plot } = lab;
+  const { el, svg, number, rich, slider, choice, button, voice, table, boxed, plot } = lab;
   const GUTTER = 44, ROW = 22;
   const NAMES = { C: "cell state", h: "hidden state", f: "forget gate", i: "input gate", o: "output gate" };
 
@@ -223,8 +223,8 @@
           el("td", { class: "interactive-bar" }, el("span", { style: `width:${(100 * p).toFixed(1)}%` })),
           el("td", {}, number(p)), el("td", {}, may ? "may come" : ""), el("td", {}, sequence[at + 1] === symbol ? "came" : ""));
       });
-      return el("table", { class: "interactive-table is-bars" }, el("caption", {}, truth[at] ? `Prediction after ${sequence.slice(0, at + 1)}` : "After the end nothing is asked"),
-        el("thead", {}, el("tr", {}, ["symbol", "", "probability", "grammar", "string"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows));
+      return boxed(el("table", { class: "interactive-table is-bars" }, el("caption", {}, truth[at] ? `Prediction after ${sequence.slice(0, at + 1)}` : "After the end nothing is asked"),
+        el("thead", {}, el("tr", {}, ["symbol", "", "probability", "grammar", "string"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
     }
 
     function said() {
