@@ -2,7 +2,7 @@
    no stop; a formula, table or listing that is wider than its box gets one, so that the arrow keys can scroll it. */
 (() => {
   "use strict";
-  const BOXES = "mjx-container, .bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article .output";
+  const BOXES = "mjx-container, .sheet-math, .bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article .output";
 
   function reachWhatScrolls() {
     for (const box of document.querySelectorAll(BOXES)) {

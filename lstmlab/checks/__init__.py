@@ -4,7 +4,7 @@
 
 A problem set is one module here, ``ps<number>_<topic>.py``, with a tuple `CHECKS`, and one notebook of the same name
 in ``solutions``; nothing else has to know of it. A `Check` holds inputs drawn from a seed, a reference made of
-functions of lstmlab, the points by part, and the `Mistake`s, each an edit of the reference's own source.
+functions of lstmlab, the points by part, and its mistakes, each a `Mistake`: an edit of the reference's own source.
 """
 
 from ._answers import Output

@@ -62,7 +62,7 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name under which other modules use it: a method is used through its class."""
+        """The name under which other modules use it; a method is used through its class."""
         return (self.owner or self.function).__name__
 
 

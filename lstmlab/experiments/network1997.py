@@ -158,7 +158,7 @@ class Network1997:
 
     @property
     def units(self) -> int:
-        """Hidden units: cells and gates."""
+        """How many hidden units there are, cells and gates."""
         return self.cell_count + self.blocks * (1 + self.output_gates)
 
     @property

@@ -146,7 +146,7 @@ def test_page_is_accessible(page):
 
 @pytest.mark.full
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+@pytest.mark.parametrize("name", [*PAGES, "search"])
 def test_page_in_every_size_and_theme(visit, record_property, name, scheme):
     """In four widths and both themes: no complaint, no sideways scroll, no cut text, no violation of WCAG 2.2 AA."""
     page = visit(name, scheme=scheme)
