@@ -47,6 +47,7 @@ def test_no_notebook_needs_the_book(book):
             assert not cell.source.startswith("```{"), path
 
 
+@pytest.mark.full
 def test_a_notebook_runs_where_it_was_taken_to(book, tmp_path):
     """The page of ten minutes runs from top to bottom in an empty folder."""
     notebook = nbformat.read(book.html / "_sources" / "ten-minutes.ipynb", as_version=4)
