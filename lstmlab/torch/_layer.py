@@ -155,7 +155,7 @@ class Recurrent(nn.Module):
 
     def _run(self, xs):
         """The function that runs one layer and direction by the backend that serves these inputs."""
-        reason = None if self.backend == "loop" else why_not_fused(xs)
+        reason = None if self.backend == "loop" else why_not_fused(self.cells[0], xs)
         if self.backend == "fused" and reason is not None:
             raise RuntimeError(f"backend='fused' {reason}; use backend='loop', or 'auto', which picks what serves")
 

@@ -64,9 +64,10 @@ class LSTM(Recurrent):
         Probability with which an output of a layer below the last is set to zero in training.
     backend : {"auto", "loop", "fused"}, optional
         ``"loop"`` is plain torch operations: it serves `torch.func` (vmap, per-sample gradients), double backward
-        and `torch.compile`. ``"fused"`` is the NumPy engine as one operation on torch's memory: it serves the
-        forward pass and first gradients of float32 and float64 on the CPU, fast; asked for a gradient of the
-        gradient, it replays the loop. ``"auto"`` takes the fused one wherever it serves.
+        and `torch.compile`. ``"fused"`` is a whole pass as one operation: the NumPy engine on torch's memory, for
+        float32 and float64 on the CPU; on an NVIDIA GPU the kernels of `lstmlab.torch.kernels`, for float32,
+        bfloat16 and float16 with sums in float32. It gives outputs and first gradients, fast; asked for a gradient
+        of the gradient, it replays the loop. ``"auto"`` takes the fused one wherever it serves.
     device, dtype : optional
         Of the parameters, as in torch.
 
@@ -79,7 +80,9 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    The fused backend uses NumPy's own threads, which ``OPENBLAS_NUM_THREADS`` sets, not `torch.set_num_threads`.
+    On the CPU the fused backend uses NumPy's own threads, which ``OPENBLAS_NUM_THREADS`` sets, not
+    `torch.set_num_threads`. On a GPU it forms float32 products as `torch.get_float32_matmul_precision` says, and
+    repeats itself bit for bit as far as cuBLAS does (``CUBLAS_WORKSPACE_CONFIG``): no sum of its own depends on chance.
 
     Examples
     --------

@@ -95,7 +95,7 @@ def test_fused_under_vmap():
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"dtype": torch.bfloat16}, "computes in float32 and float64; the input has dtype torch.bfloat16"),
-    ({"device": "meta"}, "runs on the CPU; the input is on meta"),
+    ({"device": "meta"}, "runs on the CPU and on NVIDIA GPUs; the input is on meta"),
 ])
 def test_fused_elsewhere(change, message):
     """backend="fused" names the dtype or device that it does not serve."""

@@ -1,0 +1,270 @@
+"""The GPU's kernels against the loop in float64: through Triton's interpreter on the CPU, and on a GPU if there is one.
+
+Triton reads ``TRITON_INTERPRET`` when it is imported, so the kernels are interpreted in a process of their own: this
+file, run as a script, computes the cases that it reads and prints their errors.
+"""
+
+import json
+import os
+import random
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_sequence
+
+import lstmlab.torch as lt
+
+KINDS = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["KINDS"]
+
+CELLS = [kind for kind in KINDS if kind != "FGR"]
+FAMILIES = ["RNN", "LSTM", "peephole-fio", "GRU-before-z", "GRU-after-1-z"]
+GPU = pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+TOLERANCE = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+
+
+def case(kind, dtype="float32", shape=(3, 2, 3, 5), lengths=None, mode="steps", device="cpu", **arguments):
+    """One comparison: a kind of cell at (T, B, I, H), or over sequences of several lengths."""
+    return {"kind": kind, "dtype": dtype, "shape": shape, "lengths": lengths, "mode": mode, "device": device,
+            "arguments": arguments}
+
+
+def errors(case):
+    """Relative norm of the difference between the kernels and the loop in float64, of every value and gradient.
+
+    A gradient that cancels to less than a hundredth of the largest is measured by that hundredth: its digits are not
+    there in 32 bits.
+    """
+    from lstmlab.torch.kernels import launches
+    T, B, I, H = case["shape"]
+    dtype, device = getattr(torch, case["dtype"]), case["device"]
+    torch.manual_seed(sum(case["shape"]))
+    layer = KINDS[case["kind"]](I, H, **case["arguments"], backend="fused", device=device, dtype=dtype)
+    with torch.no_grad():
+        for value in layer.parameters():
+            value.uniform_(-2 / H**0.5, 2 / H**0.5)
+    lengths = case["lengths"] or [T] * B
+    xs = [torch.randn(n, I, device=device, dtype=dtype) for n in lengths]
+    count = 1 + layer.bidirectional
+    state = [torch.randn(count, len(xs), H, device=device, dtype=dtype) for _ in layer.cells[0].State._fields]
+    with launches(case["mode"]):
+        found = everything(layer, xs, state, packed=case["lengths"] is not None)
+    exact = KINDS[case["kind"]](I, H, **case["arguments"], backend="loop", device=device, dtype=torch.float64)
+    exact.load_state_dict(layer.state_dict())
+    expected = everything(exact, [x.double() for x in xs], [s.double() for s in state], case["lengths"] is not None)
+    least = max(value.norm() for value in expected.values()) / 100
+    return {name: ((found[name].double() - value).norm() / max(value.norm(), least)).item()
+            for name, value in expected.items()}
+
+
+def everything(layer, xs, state, packed):
+    """Outputs, final state and all gradients of a loss on both, by name."""
+    leaves = [value.clone().requires_grad_() for value in (*xs, *state)]
+    xs, state = leaves[:len(xs)], tuple(leaves[len(xs):])
+    output, last = layer(pack_sequence(xs, enforce_sorted=False) if packed else torch.stack(xs, dim=1),
+                         state if len(state) > 1 else state[0])
+    values = [output.data if packed else output, *(last if isinstance(last, tuple) else (last,))]
+    draw = torch.Generator().manual_seed(1)
+    weights = [torch.randint(-4, 5, v.shape, generator=draw).to(v.device) / 4 for v in values]     # exact in any dtype
+    loss = sum((v.double() * w).sum() for v, w in zip(values, weights, strict=True))
+    params = dict(layer.named_parameters())
+    gradients = torch.autograd.grad(loss, [*leaves, *params.values()])
+    inputs = torch.cat([d.flatten() for d in gradients[:len(xs)]])
+    names = ["output", *(f"last {n}" for n in range(len(state))), "dinput", *(f"dstate {n}" for n in range(len(state)))]
+    return {name: value.detach() for name, value in
+            zip([*names, *params], [*values, inputs, *gradients[len(xs):]], strict=True)}
+
+
+def second_backward():
+    """How far a second backward pass through the same graph is from the first, and one of a graph freed by it."""
+    layer = lt.PeepholeLSTM(2, 3, backend="fused")
+    loss = layer(torch.randn(3, 2, 2))[0].square().sum()
+    params = tuple(layer.parameters())
+    first, second, third = (torch.autograd.grad(loss, params, retain_graph=keep) for keep in (True, True, False))
+    return {"difference": max(float((a - b).abs().max()) for other in (second, third)
+                              for a, b in zip(first, other, strict=True))}
+
+
+def gradient_of_a_gradient():
+    """Error of a double backward, which the loop takes over."""
+    def run(layer, x):
+        slope, = torch.autograd.grad(layer(x)[0].sin().sum(), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), x)[0]
+    torch.manual_seed(0)
+    layer, x = lt.GRU(2, 3, backend="fused"), torch.randn(3, 2, 2, requires_grad=True)
+    found = run(layer, x)
+    layer.backend = "loop"
+    return {"difference": float((found - run(layer, x)).abs().max())}
+
+
+def gradient_check():
+    """Largest error that the numerical check finds in a stack of two directions, and what was left out."""
+    torch.manual_seed(0)
+    report = lt.check_gradients(lt.GRU(2, 2, bidirectional=True, reset="before", backend="fused"), torch.randn(2, 2, 2))
+    return {"error": report.max_error}
+
+
+def too_large_to_stay():
+    """What a launch that stays says where its programs cannot all run at once: here, where one runs at a time."""
+    try:
+        errors(case("LSTM", shape=(1, 1, 1, 17), mode="persistent"))
+    except RuntimeError as said:
+        return str(said)
+
+
+SPECIAL = {f.__name__: f for f in (second_backward, gradient_of_a_gradient, gradient_check, too_large_to_stay)}
+
+
+def random_shapes(count, H, T, B, I):
+    """Random shapes, the awkward ones among them."""
+    draw = random.Random(0)
+    return [(draw.choice(T), draw.choice(B), draw.choice(I), draw.choice(H)) for _ in range(count)]
+
+
+MASKED = [case(kind, shape=(3, 3, 2, 3), lengths=[1, 3, 2]) for kind in CELLS]
+HALF = [case(kind, "float16", bidirectional=kind == "LSTM") for kind in FAMILIES]
+BLOCKS = [case(kind, shape=(2, 17, 3, 19)) for kind in ("LSTM", "GRU-before-z")]
+SMALLEST = [case(kind, shape=(1, 1, 1, 1)) for kind in FAMILIES]
+STAYING = [case(kind, shape=(3, 2, 3, 13), mode="persistent") for kind in FAMILIES[1:]]
+SAMPLED = [*MASKED, *HALF, *BLOCKS, *SMALLEST, *STAYING]
+
+
+def name_of(case):
+    extras = [case["dtype"], str(case["shape"]), "masked" * bool(case["lengths"]), case["mode"]]
+    return " ".join([case["kind"], *filter(None, extras)])
+
+
+def interpreted(*tasks):
+    """Errors of every task, a case or the name of a special one, computed by Triton's interpreter."""
+    path = filter(None, (str(Path(lt.__file__).parents[2]), os.environ.get("PYTHONPATH")))
+    env = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
+           "PYTHONPATH": os.pathsep.join(path)}
+    done = subprocess.run([sys.executable, "-W", "error::RuntimeWarning", __file__], env=env, input=json.dumps(tasks),
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    pytest.importorskip("triton", reason="needs triton, which there is for Linux")
+    return dict(zip([*map(name_of, SAMPLED), *SPECIAL], interpreted(*SAMPLED, *SPECIAL), strict=True))
+
+
+def assert_close(errors, dtype):
+    assert errors
+    for name, error in errors.items():
+        assert error <= TOLERANCE[dtype], name                   # a NaN is not
+
+
+@pytest.mark.parametrize("case", SAMPLED, ids=name_of)
+def test_kernels_are_the_equations(case, sampled):
+    """Every cell's kernels, interpreted, give the loop's outputs and every gradient: sequences of several lengths,
+    16 bits, several blocks, one of everything, and a launch that stays."""
+    assert_close(sampled[name_of(case)], case["dtype"])
+
+
+def test_a_graph_can_be_gone_through_twice(sampled):
+    """Gradients overwrite the forward pass's own array only if nobody will ask again."""
+    assert sampled["second_backward"]["difference"] == 0
+
+
+def test_a_gradient_of_a_gradient_replays_the_loop(sampled):
+    """A double backward through the kernels is that of the loop."""
+    assert sampled["gradient_of_a_gradient"]["difference"] <= 1e-5
+
+
+def test_kernels_pass_the_gradient_check(sampled):
+    """lt.check_gradients, which knows nothing of kernels, agrees with them in both directions."""
+    assert sampled["gradient_check"]["error"] <= 1e-4
+
+
+def test_a_launch_that_cannot_stay_is_refused(sampled):
+    """Programs that would wait for others that cannot run yet are not launched; the message says what to do."""
+    assert "do not stay on a chip of 1 multiprocessors" in sampled["too_large_to_stay"]
+
+
+def test_without_triton_the_package_still_imports():
+    """`import lstmlab.torch`, and a layer's call on the CPU, need no triton."""
+    code = ("import sys; sys.modules['triton'] = None; import torch, lstmlab.torch as lt;"
+            "lt.LSTM(2, 3)(torch.ones(4, 2, 2))[0].sum().backward()")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.full
+def test_many_shapes_interpreted(record_property):
+    """200 random shapes, of all cells: every output and gradient to 1e-5 in float32 and 1e-2 in float16."""
+    pytest.importorskip("triton", reason="needs triton, which there is for Linux")
+    shapes = random_shapes(200, [1, 2, 5, 16, 17, 33], [1, 2, 3], [1, 2, 17], [1, 3, 16])
+    cases = [case(CELLS[k % len(CELLS)], ("float32", "float16")[k // len(CELLS) % 2], shape)
+             for k, shape in enumerate(shapes)]
+    found = interpreted(*cases)
+    for each, result in zip(cases, found, strict=True):
+        assert_close(result, each["dtype"])
+    for dtype in ("float32", "float16"):
+        record_property(f"largest error, {dtype}", max(max(result.values()) for each, result
+                                                       in zip(cases, found, strict=True) if each["dtype"] == dtype))
+
+
+# -- on a GPU -----------------------------------------------------------------------------------------------
+
+
+def on_gpu(test):
+    for mark in GPU:
+        test = mark(test)
+    return test
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("kind", CELLS)
+def test_gpu_is_the_equations(kind, dtype):
+    """On a GPU every cell's graph of launches gives the loop's outputs and gradients, over more than one replay."""
+    assert_close(errors(case(kind, dtype, (70, 5, 9, 127), mode="graph", device="cuda")), dtype)
+    assert_close(errors(case(kind, dtype, (4, 3, 9, 48), [4, 1, 3], mode="graph", device="cuda")), dtype)
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_launch_that_stays(kind, dtype):
+    """Programs that keep their weights and wait for each other give the same, a thousand steps long."""
+    assert_close(errors(case(kind, dtype, (1000, 16, 64, 256), mode="persistent", device="cuda")), dtype)
+
+
+@on_gpu
+def test_gpu_passes_the_gradient_check():
+    """lt.check_gradients on the GPU agrees with the kernels of a packed, stacked layer of both directions."""
+    layer = lt.PeepholeLSTM(3, 4, 2, bidirectional=True, backend="fused", device="cuda")
+    packed = pack_sequence([torch.randn(n, 3, device="cuda") for n in (2, 4, 3)], enforce_sorted=False)
+    report = lt.check_gradients(layer, packed)
+    assert report.ok, report
+
+
+@on_gpu
+@pytest.mark.parametrize("mode", ["graph", "persistent"])
+def test_gpu_repeats_itself(mode):
+    """Two runs give the same bits, in every output and gradient: no sum's order depends on chance."""
+    one, other = (errors(case("LSTM", "float16", (50, 16, 32, 128), mode=mode, device="cuda")) for _ in range(2))
+    assert one == other
+
+
+@on_gpu
+@pytest.mark.full
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_many_shapes_on_a_gpu(dtype, record_property):
+    """200 random shapes of all cells against the loop in float64."""
+    shapes = random_shapes(200, [1, 2, 16, 17, 64, 127, 256, 768], [1, 2, 17, 65], [1, 3, 16, 65], [1, 16, 127])
+    found = [errors(case(CELLS[k % len(CELLS)], dtype, shape, mode="graph", device="cuda"))
+             for k, shape in enumerate(shapes)]
+    for result in found:
+        assert_close(result, dtype)
+    record_property("largest error", max(max(result.values()) for result in found))
+
+
+if __name__ == "__main__":
+    tasks = json.load(sys.stdin)
+    print(json.dumps([SPECIAL[task]() if isinstance(task, str) else errors(task) for task in tasks]))
