@@ -46,7 +46,10 @@ def article_of(name: str, soup: BeautifulSoup, names: set[str]):
         if not tag.find_parent("svg") and tag.name != "svg":
             tag["id"] = f"{name}--{tag['id']}"
     for tag in article.find_all("a", href=True):
-        tag["href"] = _within(name, tag["href"], names)
+        if link := _within(name, tag["href"], names):
+            tag["href"] = link
+        else:
+            del tag["href"]
     for tag in article.find_all(["img", "object", "source"], src=True):
         tag["src"] = f"../html/{tag['src']}"
     for tag in article.find_all("details"):
@@ -54,11 +57,13 @@ def article_of(name: str, soup: BeautifulSoup, names: set[str]):
     return article
 
 
-def _within(name: str, link: str, names: set[str]) -> str:
-    """Where a link of page `name` leads within the one document; a link out of the book stays as it is."""
+def _within(name: str, link: str, names: set[str]) -> str | None:
+    """Where a link of page `name` leads: within the one document, out of the book, or, to a file beside it, nowhere."""
     page, hash_, anchor = link.partition("#")
-    if re.match(r"[a-z]+:", link) or (page and page.removesuffix(".html") not in names):
+    if re.match(r"[a-z]+:", link):
         return link
+    if page and page.removesuffix(".html") not in names:
+        return None
     target = page.removesuffix(".html") or name
     return f"#{target}--{anchor}" if hash_ and anchor else f"#{target}"
 
