@@ -185,8 +185,7 @@ def run(rows: Iterable[Row], folder: Path, trials: int | None = None,
             if seed not in done[row.name]]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     marks = {row.name: fingerprint(row) for row in known.values()}
-    outcomes = in_processes(_named_trial, jobs, workers) if workers > 1 else ((name, n, run_trial(known[name], n))
-                                                                              for name, n in jobs)
+    outcomes = in_processes(_named_trial, jobs, workers) if workers > 1 else _in_this_process(known, jobs)
     for name, seed, (outcome, seconds) in outcomes:
         record = Record(marks[name], seed, outcome.success, outcome.sequences, outcome.extra, round(seconds, 2))
         save(known[name], record, folder)
@@ -195,6 +194,19 @@ def run(rows: Iterable[Row], folder: Path, trials: int | None = None,
 
 def _named_trial(name: str, seed: int) -> tuple[str, int, tuple[Outcome, float]]:
     return name, seed, run_trial(find(name)[0], seed)
+
+
+def _in_this_process(known: dict[str, Row],
+                     jobs: list[tuple[str, int]]) -> Iterator[tuple[str, int, tuple[Outcome, float]]]:
+    """As `in_processes`, one after the other."""
+    for name, seed in jobs:
+        try:
+            yield name, seed, run_trial(known[name], seed)
+        except SystemError as error:                # what becomes of Ctrl-C where it meets compiled code
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, KeyboardInterrupt):
+                cause = cause.__cause__
+            raise (cause or error) from None
 
 
 def in_processes(function: Callable, jobs: list[tuple], workers: int) -> Iterator[Any]:

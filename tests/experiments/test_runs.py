@@ -112,6 +112,16 @@ def test_ctrl_c_leaves_whole_trials_and_no_process(tmp_path):
     assert 1 <= len(found) < 20
 
 
+def test_ctrl_c_in_compiled_code_is_ctrl_c(monkeypatch, tmp_path):
+    """Numba makes a SystemError of it; who stops a run in one process is told what they did, and no more."""
+    def interrupted(row, seed):
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    monkeypatch.setattr(runs, "run_trial", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run([ROW], tmp_path, 1, workers=1))
+
+
 def test_intervals_hold_what_they_should():
     """Student's interval of a mean and Wilson's of a share, beside values from tables."""
     assert runs.mean_interval([10, 12, 14, 16]) == pytest.approx((13 - 4.108, 13 + 4.108), abs=1e-3)
