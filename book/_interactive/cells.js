@@ -39,16 +39,19 @@
     return { z_f, f, z_i, i, z_C, C_tilde, C, z_o, o, h };
   }
 
-  /** GRU with reset "after" or "before" the matrix product, and z ("z") or 1 − z ("1-z") of the old state carried on. */
+  /** GRU with reset "after" or "before" the matrix product, which carries on z ("z") or 1 − z ("1-z") of its state. */
   function GRU(reset, carry) {
     return function (params, x, state) {
-      const H = state.h.length, hx = [...state.h, ...x];
-      const W_nh = params.W_n.map((row) => row.slice(0, H)), W_nx = params.W_n.map((row) => row.slice(H));
-      const z_z = affine(params.W_z, hx, params.b_z), z_r = affine(params.W_r, hx, params.b_r);
-      const z = z_z.map(sigmoid), r = z_r.map(sigmoid);
-      const m = reset === "after"
-        ? affine(W_nh, state.h, params.b_hn)
-        : W_nh.map((row) => dot(row, product(r, state.h)));
+      const H = state.h.length,
+        hx = [...state.h, ...x];
+      const W_nh = params.W_n.map((row) => row.slice(0, H)),
+        W_nx = params.W_n.map((row) => row.slice(H));
+      const z_z = affine(params.W_z, hx, params.b_z),
+        z_r = affine(params.W_r, hx, params.b_r);
+      const z = z_z.map(sigmoid),
+        r = z_r.map(sigmoid);
+      const m =
+        reset === "after" ? affine(W_nh, state.h, params.b_hn) : W_nh.map((row) => dot(row, product(r, state.h)));
       const z_n = sum(affine(W_nx, x, params.b_n), reset === "after" ? product(r, m) : m);
       const n = z_n.map(Math.tanh);
       const keep = carry === "z" ? z : complement(z);

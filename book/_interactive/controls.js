@@ -37,8 +37,12 @@
   function sym(text) {
     const [letter, ...index] = text.split("_");
     const tilde = letter.includes("~");
-    return el("span", { class: "sym" },
-      el("i", tilde ? { class: "tilde" } : {}, letter.replace("~", "")), index.length ? el("sub", {}, index.join("_")) : null);
+    return el(
+      "span",
+      { class: "sym" },
+      el("i", tilde ? { class: "tilde" } : {}, letter.replace("~", "")),
+      index.length ? el("sub", {}, index.join("_")) : null,
+    );
   }
 
   /** A line of text with symbols in it: rich("{C~_t} rises") makes what stands in braces a symbol. */
@@ -51,12 +55,13 @@
 
   /** A slider with its label before and its value behind it; `words` name it for those who cannot see the label. */
   function slider({ label, words, min, max, step, value, show = number, oninput, vertical = false }) {
-    const id = newId(), output = el("output", { for: id, "aria-live": "off" });
+    const id = newId(),
+      output = el("output", { for: id, "aria-live": "off" });
     const input = el("input", { type: "range", id, min, max, step, "aria-orientation": vertical ? "vertical" : null });
     const set = (to) => {
       if (to < input.min) input.min = Math.floor(to);
       if (to > input.max) input.max = Math.ceil(to);
-      input.value = to;                                        // the nearest step; what is said is the number itself
+      input.value = to; // the nearest step; what is said is the number itself
       output.textContent = show(to);
       input.setAttribute("aria-valuetext", output.textContent);
     };
@@ -65,8 +70,17 @@
       oninput(Number(input.value));
     });
     set(value);
-    const name = el("label", { for: id }, rich(label), words ? el("span", { class: "interactive-only-heard" }, " " + words) : null);
-    return { row: el("div", { class: "interactive-slider" + (vertical ? " is-vertical" : "") }, name, input, output), input, set };
+    const name = el(
+      "label",
+      { for: id },
+      rich(label),
+      words ? el("span", { class: "interactive-only-heard" }, " " + words) : null,
+    );
+    return {
+      row: el("div", { class: "interactive-slider" + (vertical ? " is-vertical" : "") }, name, input, output),
+      input,
+      set,
+    };
   }
 
   /** One of several, as radio buttons in a row; `options` maps a value to its label. */
@@ -74,18 +88,33 @@
     const name = newId();
     const inputs = Object.entries(options).map(([key, label]) => {
       const id = newId();
-      const input = el("input", { type: "radio", name, id, value: key, checked: key === value, onchange: () => onchange(key) });
+      const input = el("input", {
+        type: "radio",
+        name,
+        id,
+        value: key,
+        checked: key === value,
+        onchange: () => onchange(key),
+      });
       return [input, el("label", { for: id }, rich(label))];
     });
-    const set = (to) => inputs.forEach(([input]) => { input.checked = input.value === to; });
+    const set = (to) =>
+      inputs.forEach(([input]) => {
+        input.checked = input.value === to;
+      });
     return {
-      row: el("fieldset", { class: "interactive-choice" },
-        el("legend", quiet ? { class: "interactive-only-heard" } : {}, legend), el("div", {}, inputs)),
+      row: el(
+        "fieldset",
+        { class: "interactive-choice" },
+        el("legend", quiet ? { class: "interactive-only-heard" } : {}, legend),
+        el("div", {}, inputs),
+      ),
       set,
     };
   }
 
-  const button = (label, onclick) => el("button", { type: "button", class: "interactive-button", onclick }, rich(label));
+  const button = (label, onclick) =>
+    el("button", { type: "button", class: "interactive-button", onclick }, rich(label));
 
   /** The line that says what changed: seen at once, and heard when the hand has come to rest. */
   function voice() {
@@ -94,7 +123,9 @@
     let timer;
     const hear = (text) => {
       clearTimeout(timer);
-      timer = setTimeout(() => { heard.textContent = spoken(text); }, 350);
+      timer = setTimeout(() => {
+        heard.textContent = spoken(text);
+      }, 350);
     };
     const say = (text) => {
       seen.replaceChildren(...rich(text));
@@ -105,10 +136,34 @@
 
   /** A table of numbers with a heading for every row and column; too wide for its place, it scrolls in a box. */
   function table(caption, columns, rows) {
-    return boxed(el("table", { class: "interactive-table" }, el("caption", {}, rich(caption)),
-      el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, rich(name))))),
-      el("tbody", {}, rows.map(([head, ...cells]) => el("tr", {}, el("th", { scope: "row" }, rich(head)),
-        cells.map((cell) => el("td", {}, cell)))))));
+    return boxed(
+      el(
+        "table",
+        { class: "interactive-table" },
+        el("caption", {}, rich(caption)),
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            columns.map((name) => el("th", { scope: "col" }, rich(name))),
+          ),
+        ),
+        el(
+          "tbody",
+          {},
+          rows.map(([head, ...cells]) =>
+            el(
+              "tr",
+              {},
+              el("th", { scope: "row" }, rich(head)),
+              cells.map((cell) => el("td", {}, cell)),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
   /** A box that scrolls sideways what is too wide for it, and can then be reached by the keyboard. */
@@ -125,7 +180,8 @@
   function plot(label, height, draw) {
     const root = svg("svg", { class: "interactive-plot", role: "img", "aria-label": label, height: height() });
     const again = () => {
-      const width = Math.round(root.parentElement?.clientWidth ?? 0), tall = height();
+      const width = Math.round(root.parentElement?.clientWidth ?? 0),
+        tall = height();
       if (!width) return;
       root.setAttribute("viewBox", `0 0 ${width} ${tall}`);
       root.setAttribute("height", tall);
@@ -146,5 +202,21 @@
     }
   }
 
-  Object.assign(lab, { el, svg, number, rich, sym, spoken, slider, choice, button, voice, table, boxed, plot, mount, newId });
+  Object.assign(lab, {
+    el,
+    svg,
+    number,
+    rich,
+    sym,
+    spoken,
+    slider,
+    choice,
+    button,
+    voice,
+    table,
+    boxed,
+    plot,
+    mount,
+    newId,
+  });
 })((window.lstmlab ??= {}));
