@@ -76,7 +76,9 @@ def run_fused(layer, cell, params, xs, state, mask=None):
         params = {name: value.to(dtype) for name, value in params.items()}
     else:
         engine = _NumPyEngine(cell)
-    hs, *last = _Fused.apply(layer, engine, mask, tuple(params), xs, *state, *params.values())
+    tensors = xs, *state, *params.values()
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    hs, *last = _Fused.apply(layer, engine, mask, keep, tuple(params), *tensors)
     return hs, tuple(last)
 
 
@@ -104,10 +106,10 @@ class _Fused(torch.autograd.Function):
     """An engine's forward and backward pass; a gradient of the gradient replays the loop."""
 
     @staticmethod
-    def forward(ctx, layer, engine, mask, names, *tensors):
+    def forward(ctx, layer, engine, mask, keep, names, *tensors):
         ctx.layer, ctx.engine, ctx.mask, ctx.names = layer, engine, mask, names
         xs, state, params = _sort(ctx, [t.detach() for t in tensors])
-        hs, last, kept = engine.forward(params, xs, state, mask, any(ctx.needs_input_grad))
+        hs, last, kept = engine.forward(params, xs, state, mask, keep)
         ctx.save_for_backward(*tensors, *kept)
         return hs, *last
 
@@ -117,11 +119,11 @@ class _Fused(torch.autograd.Function):
         count = 1 + len(dlast) + len(ctx.names)
         tensors, kept = saved[:count], saved[count:]
         if torch.is_grad_enabled():                     # create_graph=True
-            return None, None, None, None, *_replay(ctx, tensors, (dhs, *dlast))
+            return None, None, None, None, None, *_replay(ctx, tensors, (dhs, *dlast))
         xs, state, params = _sort(ctx, [t.detach() for t in tensors])
         again = torch._C._autograd._get_current_graph_task_keep_graph()
-        dxs, dstate, dparams = ctx.engine.backward(params, xs, state, kept, dhs, dlast, ctx.needs_input_grad[4], again)
-        return None, None, None, None, dxs, *dstate, *(dparams[name] for name in ctx.names)
+        dxs, dstate, dparams = ctx.engine.backward(params, xs, state, kept, dhs, dlast, ctx.needs_input_grad[5], again)
+        return None, None, None, None, None, dxs, *dstate, *(dparams[name] for name in ctx.names)
 
 
 def _sort(ctx, arrays):

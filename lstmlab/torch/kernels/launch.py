@@ -65,6 +65,11 @@ def run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode):
     addresses : list of Tensor or None
         What the table holds from its third entry on.
     """
+    with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+        _run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode)
+
+
+def _run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode):
     slots = sum(row >= 0 for row in constants["ROWS"])
     if mode == "persistent" and dtype == torch.float32 and device.type == "cuda":
         raise RuntimeError("a program keeps weights of 16 bits on the chip; use launches('graph') for float32")
