@@ -163,6 +163,7 @@ def scores_picture(report: dict[str, Any]) -> Any:
         to look at.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from lstmlab.figures import plot_style, themed_svg
 
@@ -179,6 +180,10 @@ def scores_picture(report: dict[str, Any]) -> Any:
                 axes.axvline(middle, color="black", alpha=0.4, linewidth=1)
             axes.set(title=problem, xlabel=unit, xscale="log", ylim=(len(variants) - 0.4, -0.6))
             axes.set_yticks(range(len(variants)), variants)
+            low, high = axes.get_xlim()
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
     return themed_svg(figure, title="A small odyssey", alt=_words(report))
 
 

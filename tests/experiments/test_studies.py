@@ -3,6 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +127,35 @@ def test_claims_are_held_against_the_tests():
     assert [claim["holds"] for claim in broken] == [False, False, False]
     assert broken[1]["exceptions"] == ["NOAF on a: no different"]
     assert [claim["holds"] for claim in odyssey.claims({"a": None})] == [None, None, None]
+
+
+def recorded(name):
+    """What the benchmark has written."""
+    return json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def test_what_is_recorded_of_the_odyssey_follows_from_its_scores():
+    """Tests and claims are those of the scores that stand beside them; every variant ran from ten seeds or more."""
+    report = recorded("odyssey")
+    assert [(row["problem"], row["variant"]) for row in report["rows"]] == [
+        (problem, variant) for problem in odyssey.PROBLEMS for variant in odyssey.NETWORKS]
+    assert all(row["ran"] and len(row["scores"]) == row["seeds"] >= 10 for row in report["rows"])
+    for problem, found in report["tests"].items():
+        scores = {row["variant"]: row["scores"] for row in report["rows"] if row["problem"] == problem}
+        again = compare(scores, odyssey.VANILLA)
+        assert found["kruskal"] == pytest.approx(again["kruskal"])
+        assert {name: pair["p_holm"] for name, pair in found["pairs"].items()} == pytest.approx(
+            {name: pair["p_holm"] for name, pair in again["pairs"].items()})
+    assert report["claims"] == odyssey.claims(report["tests"])
+
+
+def test_what_is_recorded_of_the_gaps_is_whole():
+    """A row for each cell and lag; what ran has ten seeds or more, and the updates of those that learnt it."""
+    report = recorded("gap-length")
+    assert [(row["label"], row["lag"]) for row in report["rows"]] == [
+        (label, lag) for label in gap_length.CELLS for lag in gap_length.LAGS + gap_length.LONG_LAGS]
+    for row in report["rows"]:
+        if row["ran"]:
+            assert row["seeds"] == len(row["updates"]) >= 10
+            assert row["successes"] == sum(count is not None for count in row["updates"])
+            assert row["interval"][0] <= row["success_rate"] <= row["interval"][1]
