@@ -23,11 +23,11 @@ course: grade
 
 test: .make/venv .make/system
 	$(BIN)/ruff check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-full: .make/venv .make/system
 	$(BIN)/ruff check
-	$(BIN)/pytest -n 2 --dist loadfile -m "full or not full" --figures benchmarks/results/test-full.json
+	$(BIN)/pytest -n 3 --dist loadfile -m "full or not full" --figures benchmarks/results/test-full.json
 
 book: .make/book
 
