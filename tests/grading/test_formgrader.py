@@ -11,6 +11,7 @@ import urllib.request
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from playwright.sync_api import expect
 
 from lstmlab.grading.classrun import grade_class
 from tests.sample_class import ROOT
@@ -142,8 +143,9 @@ def test_a_marker_works_in_the_formgrader_and_loses_nothing(served, browser):
     list(grade_class(course, SET, ["ada"], force=True))              # as `lstmlab grade --force` does
     assert "Successfully autograded" in press_autograde(page, address, "ada")
     open_submission(page, address)
-    fields = ("#the_carousel", "#the_gap", "#the_gap_extra_credit", "#the_carousel-comment")
-    assert [page.input_value(field) for field in fields] == ["3", "2", "1", "Say what the forget bias does."]
+    for field, value in (("#the_carousel", "3"), ("#the_gap", "2"), ("#the_gap_extra_credit", "1"),
+                         ("#the_carousel-comment", "Say what the forget bias does.")):
+        expect(page.locator(field)).to_have_value(value)                 # which the page asks for after it has opened
 
     with course.gradebook() as gradebook:
         assert gradebook.find_submission(SET, "ada").score == 13 + 3 + 2 + 1
