@@ -95,10 +95,10 @@ def press_autograde(page, address, student):
 
 
 def fill(page, selector, value):
-    """Type into a field of the Formgrader, and wait until it is saved."""
+    """Type into a field of the Formgrader and leave it, as a marker does, and wait until it is saved."""
     with page.expect_response(lambda response: response.request.method == "PUT" and response.ok):
         page.fill(selector, value)
-        page.dispatch_event(selector, "change")
+        page.locator(selector).blur()
 
 
 def open_submission(page, address):
