@@ -154,9 +154,9 @@ def test_a_nursery_lost_under_a_notebook_is_reported():
         home = sandbox._home._nursery
         inside = processes(home.process.pid)
         os.killpg(home.process.pid, signal.SIGKILL)
+        assert gone(inside)
         with pytest.raises(SandboxDied):
             sandbox.run_cell("1 + 1")
-    assert gone(inside)
 
 
 # -- gone with the grader ------------------------------------------------------------------------------
