@@ -12,7 +12,6 @@ arXiv:1504.00941, 2015: the same with larger pictures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -224,9 +223,7 @@ def markdown(study: dict[str, Any]) -> str:
 def report(folder: Path) -> dict[str, Any]:
     """Write digits.json, digits.md and digits.svg into `folder`; return the summary."""
     study = summary(folder)
-    (folder / "digits.json").write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
-    (folder / "digits.md").write_text(markdown(study) + "\n", encoding="utf-8")
-    (folder / "digits.svg").write_text(str(picture(study)), encoding="utf-8")
+    jobs.write(folder, "digits", study, markdown(study), picture(study))
     return study
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 import textwrap
 import time
@@ -71,6 +72,13 @@ def _timed(stage: str, function: Callable[..., dict[str, Any]], job: tuple) -> d
     start = time.perf_counter()
     found = function(*job)
     return {"job": (stage, *job), **found, "seconds": round(time.perf_counter() - start, 2)}
+
+
+def write(folder: Path, name: str, study: dict[str, Any], table: str, picture: Any) -> None:
+    """Write a study's summary, its table and its picture, side by side under one name."""
+    (folder / f"{name}.json").write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(table + "\n", encoding="utf-8")
+    (folder / f"{name}.svg").write_text(str(picture), encoding="utf-8")
 
 
 def show(steps: Iterable[Step], title: str, console: Any = None) -> None:

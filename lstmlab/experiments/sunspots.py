@@ -25,7 +25,6 @@ H. R. Künsch, "The jackknife and the bootstrap for general stationary observati
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -443,9 +442,7 @@ def markdown(study: dict[str, Any]) -> str:
 def report(folder: Path) -> dict[str, Any]:
     """Write sunspots.json, sunspots.md and sunspots.svg into `folder`; return the summary."""
     study = summary(folder)
-    (folder / "sunspots.json").write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
-    (folder / "sunspots.md").write_text(markdown(study) + "\n", encoding="utf-8")
-    (folder / "sunspots.svg").write_text(str(picture(study)), encoding="utf-8")
+    jobs.write(folder, "sunspots", study, markdown(study), picture(study))
     return study
 
 
