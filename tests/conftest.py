@@ -24,17 +24,24 @@ def pytest_addoption(parser):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """With ``--figures FILE``: how many tests passed, and what those that count something recorded."""
+    """With ``--figures FILE``: how many tests passed, and what those that count something recorded.
+
+    What tests recorded that did not run now stays, with the day it is of: the full counts can be run in parts.
+    """
     path = config.getoption("--figures")
     if path is None:
         return
-    reports = terminalreporter.stats
-    counted = {report.nodeid: dict(report.user_properties) for report in reports.get("passed", ())
-               if report.user_properties}
-    figures = {"date": datetime.date.today().isoformat(), "python": platform.python_version(),
-               "cores": os.cpu_count(), "passed": len(reports.get("passed", ())),
-               "failed": len(reports.get("failed", ())) + len(reports.get("error", ())), "counted": counted}
-    path.write_text(json.dumps(figures, indent=1) + "\n")
+    reports, today = terminalreporter.stats, datetime.date.today().isoformat()
+    passed = reports.get("passed", [])
+    failed = reports.get("failed", []) + reports.get("error", [])
+    counted = json.loads(path.read_text())["counted"] if path.exists() else {}
+    for report in failed:
+        counted.pop(report.nodeid, None)
+    counted |= {report.nodeid: {"date": today, **dict(report.user_properties)} for report in passed
+                if report.user_properties}
+    run = {"date": today, "python": platform.python_version(), "cores": os.cpu_count(), "passed": len(passed),
+           "failed": len(failed), "arguments": list(map(str, config.invocation_params.args))}
+    path.write_text(json.dumps({"last run": run, "counted": dict(sorted(counted.items()))}, indent=1) + "\n")
 
 
 def _load(path):

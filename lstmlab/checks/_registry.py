@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -15,9 +16,14 @@ PACKAGE = __name__.rpartition(".")[0]
 
 def problem_sets() -> list[str]:
     """Names of the problem sets, such as ``"ps3-lstm-forward"``."""
+    return list(_found())
+
+
+@functools.cache
+def _found() -> tuple[str, ...]:
     found = (module.name for module in pkgutil.iter_modules(import_module(PACKAGE).__path__))
     sets = [name for name in found if re.match(r"ps\d+_", name)]
-    return [name.replace("_", "-") for name in sorted(sets, key=lambda name: int(re.findall(r"\d+", name)[0]))]
+    return tuple(name.replace("_", "-") for name in sorted(sets, key=lambda name: int(re.findall(r"\d+", name)[0])))
 
 
 def problem_set(name: str) -> tuple[Check, ...]:

@@ -106,7 +106,7 @@ def test_who_kills_a_worker_needs_a_look_and_nobody_else_does(course, sample, po
     notebook.cells.insert(0, nbformat.v4.new_code_cell(KILL_THE_WORKER, id="kill"))
     nbformat.write(notebook, path)
     outcomes = {outcome.student: outcome for outcome in
-                grade_class(course, SET, limits=LIMITS, cluster=contextlib.nullcontext(pool), confined=False)}
+                grade_class(course, SET, cluster=contextlib.nullcontext(pool), confined=False)}
     killed = outcomes.pop("killer")
     assert killed.status == "needs a look"
     assert "KilledWorker" in killed.record.reason
