@@ -61,3 +61,9 @@ def test_importing_the_package_is_light(module):
     """`import lstmlab` and a cell load neither torch nor matplotlib nor nbgrader."""
     code = f"import sys, lstmlab; lstmlab.LSTM(1, 1); sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_reading_a_notebook_is_light():
+    """No command waits for grammars of addresses: `import nbformat` loads no parser generator."""
+    code = "import sys, nbformat; sys.exit('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
