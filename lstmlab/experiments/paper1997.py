@@ -366,6 +366,13 @@ def _reber() -> Iterator[Row]:
                           reading=f"Online: here the weights change {_ONLINE[online]}")
 
 
+def _reber_with_cross_entropy() -> Iterator[Row]:
+    change, words = _OTHER_OUTPUTS["cross-entropy"]
+    for row in _reber():
+        if row.name == "1-3x2-0.5-step":
+            yield replace(row, name="1-3x2-0.5-cross-entropy", network=replace(row.network, **change), deviation=words)
+
+
 def _lags() -> Iterator[Row]:
     one_cell = Network1997(101, 101, 1, 1, "none", output_gates=False, recurrent=False, direct=True, g="logistic",
                            h="identity")
@@ -461,4 +468,4 @@ def _order() -> Iterator[Row]:
                   input_gate_bias=(-2.0, -4.0, -6.0)[:blocks], long=marks == 3)
 
 
-ROWS = (*_reber(), *_lags(), *_two_sequence(), *_adding(), *_order(), *_exchanged())
+ROWS = (*_reber(), *_reber_with_cross_entropy(), *_lags(), *_two_sequence(), *_adding(), *_order(), *_exchanged())
