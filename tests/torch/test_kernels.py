@@ -4,6 +4,8 @@ Triton reads ``TRITON_INTERPRET`` when it is imported, so the kernels are interp
 file, run as a script, computes the cases that it reads and prints their errors.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -11,6 +13,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -115,7 +118,44 @@ def too_large_to_stay():
         return str(said)
 
 
-SPECIAL = {f.__name__: f for f in (second_backward, gradient_of_a_gradient, gradient_check, too_large_to_stay)}
+def sum_in_pieces_on_the_chip():
+    """Errors of a launch that stays and cuts its sum: one program of more units than a GPU would give it."""
+    from lstmlab.torch.kernels import launch
+    usual, sizes = launch._staying, {"BB": 16, "BH": 64, "BK": 64, "SPLIT": 4, "num_warps": 8, "num_stages": 1}
+    launch._staying = lambda *_: sizes
+    try:
+        return [errors(case(kind, shape=(2, 2, 3, 41), mode="persistent")) for kind in ("LSTM", "GRU-before-z")]
+    finally:
+        launch._staying = usual
+
+
+def under_autocast():
+    """Errors of a float32 layer with autocast on in the backward pass alone, in the forward pass alone, in both."""
+    def run(layer, x, forward, backward):
+        with torch.autocast("cpu", torch.bfloat16, enabled=forward):
+            loss = layer(x)[0].sin().sum()
+        with torch.autocast("cpu", torch.bfloat16, enabled=backward):
+            return torch.autograd.grad(loss, (x, *layer.parameters()))
+    torch.manual_seed(0)
+    layer, x = lt.GRU(2, 3, backend="fused"), torch.randn(3, 2, 2, requires_grad=True)
+    plain, *others = (run(layer, x, *on) for on in ((False, False), (False, True), (True, False), (True, True)))
+    return {"difference": max(float((a - b).abs().max()) for other in others
+                              for a, b in zip(plain, other, strict=True))}
+
+
+def precision_of_float32():
+    """How products of float32 are formed as torch's settings change, old and new."""
+    from lstmlab.torch.kernels.launch import _precision
+    found = [_precision(torch.float32)]
+    torch.set_float32_matmul_precision("high")
+    found.append(_precision(torch.float32))
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    return [*found, _precision(torch.float32), _precision(torch.float16)]
+
+
+SPECIAL = {f.__name__: f for f in (second_backward, gradient_of_a_gradient, gradient_check, too_large_to_stay,
+                                   sum_in_pieces_on_the_chip, under_autocast, precision_of_float32)}
 
 
 def random_shapes(count, H, T, B, I):
@@ -127,9 +167,10 @@ def random_shapes(count, H, T, B, I):
 MASKED = [case(kind, shape=(3, 3, 2, 3), lengths=[1, 3, 2]) for kind in CELLS]
 HALF = [case(kind, "float16", bidirectional=kind == "LSTM") for kind in FAMILIES]
 BLOCKS = [case(kind, shape=(2, 17, 3, 19)) for kind in ("LSTM", "GRU-before-z")]
+PIECES = [case("RNN", "float16", (2, 2, 3, 130))]                 # the sum in two pieces, cut for four warps
 SMALLEST = [case(kind, shape=(1, 1, 1, 1)) for kind in FAMILIES]
 STAYING = [case(kind, shape=(3, 2, 3, 13), mode="persistent") for kind in FAMILIES[1:]]
-SAMPLED = [*MASKED, *HALF, *BLOCKS, *SMALLEST, *STAYING]
+SAMPLED = [*MASKED, *HALF, *BLOCKS, *PIECES, *SMALLEST, *STAYING]
 
 
 def name_of(case):
@@ -185,6 +226,44 @@ def test_kernels_pass_the_gradient_check(sampled):
 def test_a_launch_that_cannot_stay_is_refused(sampled):
     """Programs that would wait for others that cannot run yet are not launched; the message says what to do."""
     assert "do not stay on a chip of 1 multiprocessors" in sampled["too_large_to_stay"]
+
+
+def test_warps_share_a_sum_on_the_chip(sampled):
+    """A launch that stays gives the same where its sums are cut into pieces."""
+    for found in sampled["sum_in_pieces_on_the_chip"]:
+        assert_close(found, "float32")
+
+
+def test_autocast_does_not_reach_the_kernels(sampled):
+    """The dtype of the forward pass is that of the backward pass, whatever autocast is on around either."""
+    assert sampled["under_autocast"]["difference"] == 0
+
+
+def test_float32_products_are_formed_as_torchs(sampled):
+    """TF32 follows torch's setting for matrix products, be it set by the old call or the new one; 16 bits never ask."""
+    assert sampled["precision_of_float32"] == ["ieee", "tf32", "tf32", "ieee"]
+
+
+CHIPS = {(8, 0): (108, 166_912), (8, 6): (84, 101_376), (9, 0): (132, 232_448)}     # multiprocessors, shared memory
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_blocks_fit_the_chip(chip, dtype, monkeypatch):
+    """What is loaded ahead has room in shared memory, and what stays runs all at once, at any shape."""
+    launch = pytest.importorskip("lstmlab.torch.kernels.launch", reason="needs triton, which there is for Linux")
+    monkeypatch.setattr(launch, "_resources", lambda device: chip)
+    gpu, itemsize = SimpleNamespace(type="cuda"), getattr(torch, dtype).itemsize
+    for B, H, slots in itertools.product((1, 16, 64, 500), (1, 19, 128, 1000, 4096), (1, 3, 4)):
+        rows = (*range(slots), *[-1] * (4 - slots))
+        sizes = launch.settings(rows, B, H, getattr(torch, dtype), gpu, "graph")
+        stage = slots * (sizes["BB"] + sizes["BH"]) * sizes["BK"] * itemsize
+        assert (sizes["num_stages"] - 1) * stage <= chip[1], (B, H, slots)
+        assert sizes["BK"] >= 16 * sizes["SPLIT"]
+        with contextlib.suppress(RuntimeError):                  # it does not fit, and is not launched
+            sizes = launch.settings(rows, B, H, getattr(torch, dtype), gpu, "persistent")
+            assert -(-B // sizes["BB"]) * -(-H // sizes["BH"]) <= chip[0]
+            assert (slots * sizes["BH"] + sizes["BB"]) * sizes["BK"] * itemsize <= chip[1]
 
 
 def test_without_triton_the_package_still_imports():

@@ -6,6 +6,10 @@ of what the program owns. So the one thing to wait for is the step before: by a 
 of the launches is the barrier), or inside one launch (n = T) by a barrier over the grid, with the weights kept on the
 chip.
 
+A block is small, so that all multiprocessors have one: 16 rows by 8 or 16 units, less than the warps of a program can
+share. So the warps share the sum: it is cut into SPLIT pieces, a product each, which are added up at the end. Else
+every warp would form the whole product, all of them the same.
+
 A GRU that resets before has two products a step, the second of what the first gave, and so two phases; all others have
 one. A phase is its pointwise function and, for each of four slots, three numbers: the row block of the recurrent
 weights that multiplies (``D``), the column block of the work array to read (``X``) and the one to write (``Z``); -1 is
@@ -53,59 +57,94 @@ def _barrier(counter, goal):
 
 
 @triton.jit
-def _weights(w, k, cols, H, stride, start, DTYPE: tl.constexpr):
-    """A tile (k, cols) of the recurrent weights, transposed as it is read: k lies side by side in memory."""
-    at = w + start + cols[None, :] * stride + k[:, None]
-    return tl.load(at, mask=(k < H)[:, None] & (cols < H)[None, :], other=0.0)
+def _positions(BK: tl.constexpr, SPLIT: tl.constexpr):
+    """The places of a piece of the sum, (BK,); cut up, (SPLIT, BK // SPLIT)."""
+    if SPLIT > 1:
+        part: tl.constexpr = BK // SPLIT
+        k = tl.arange(0, SPLIT)[:, None] * part + tl.arange(0, part)[None, :]
+    else:
+        k = tl.arange(0, BK)
+    return k
 
 
 @triton.jit
-def _tile(w, cols, H, stride, step, d: tl.constexpr, DTYPE: tl.constexpr, BK: tl.constexpr):
+def _weights(w, k, cols, H, stride, start, SPLIT: tl.constexpr):
+    """A tile (k, cols) of the recurrent weights, transposed as it is read: k lies side by side in memory."""
+    if SPLIT > 1:
+        at = w + start + cols[None, None, :] * stride + k[:, :, None]
+        b = tl.load(at, mask=(k < H)[:, :, None] & (cols < H)[None, None, :], other=0.0)
+    else:
+        at = w + start + cols[None, :] * stride + k[:, None]
+        b = tl.load(at, mask=(k < H)[:, None] & (cols < H)[None, :], other=0.0)
+    return b
+
+
+@triton.jit
+def _tile(w, cols, H, stride, step, d: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """All of a slot's weights for these units, to stay on the chip."""
-    tile = tl.full((BK, cols.shape[0]), 0.0, DTYPE)
+    tile = 0
     if d >= 0:
-        tile = _weights(w, tl.arange(0, BK), cols, H, stride, d * step, DTYPE)
+        tile = _weights(w, _positions(BK, SPLIT), cols, H, stride, d * step, SPLIT)
     return tile
 
 
 @triton.jit
 def _product(m, at, k, live, w, tile, cols, H, stride, step, d: tl.constexpr, block: tl.constexpr,
-             ON_CHIP: tl.constexpr, DTYPE: tl.constexpr, PRECISION: tl.constexpr):
+             ON_CHIP: tl.constexpr, PRECISION: tl.constexpr, SPLIT: tl.constexpr):
     """Add to m the product of column block `block`, at k, with row block d of the weights."""
     if d >= 0:
-        a = tl.load(at + block * H + k[None, :], mask=live[:, None] & (k < H)[None, :], other=0.0,
-                    cache_modifier=".cg")
+        if SPLIT > 1:
+            a = tl.load((at + block * H)[None, :, :] + k[:, None, :], mask=live[None, :, None] & (k < H)[:, None, :],
+                        other=0.0, cache_modifier=".cg")
+        else:
+            a = tl.load(at + block * H + k[None, :], mask=live[:, None] & (k < H)[None, :], other=0.0,
+                        cache_modifier=".cg")
         b = tile
         if not ON_CHIP:
-            b = _weights(w, k, cols, H, stride, d * step, DTYPE)
+            b = _weights(w, k, cols, H, stride, d * step, SPLIT)
         m = tl.dot(a, b, m, input_precision=PRECISION)
     return m
 
 
 @triton.jit
+def _whole(m, zero, d: tl.constexpr, SPLIT: tl.constexpr):
+    """A slot's product (BB, BH) from its SPLIT pieces."""
+    whole = m
+    if SPLIT > 1:
+        whole = zero
+        if d >= 0:
+            whole = tl.sum(m, axis=0)
+    return whole
+
+
+@triton.jit
 def _products(source, width, rows, live, w, tile0, tile1, tile2, tile3, cols, H, stride, step,
-              D: tl.constexpr, FROM: tl.constexpr, ON_CHIP: tl.constexpr, DTYPE: tl.constexpr,
-              PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr):
+              D: tl.constexpr, FROM: tl.constexpr, ON_CHIP: tl.constexpr, PRECISION: tl.constexpr,
+              BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """For each slot s the product of column block FROM[s] of the source with row block D[s] of the weights."""
-    m0 = tl.full((BB, BH), 0.0, tl.float32)
+    zero = tl.full((BB, BH), 0.0, tl.float32)
+    m0 = zero
+    if SPLIT > 1:
+        m0 = tl.full((SPLIT, BB, BH), 0.0, tl.float32)
     m1 = m0
     m2 = m0
     m3 = m0
     at = source + rows[:, None] * width
     if ON_CHIP:
-        k = tl.arange(0, BK)
-        m0 = _product(m0, at, k, live, w, tile0, cols, H, stride, step, D[0], FROM[0], True, DTYPE, PRECISION)
-        m1 = _product(m1, at, k, live, w, tile1, cols, H, stride, step, D[1], FROM[1], True, DTYPE, PRECISION)
-        m2 = _product(m2, at, k, live, w, tile2, cols, H, stride, step, D[2], FROM[2], True, DTYPE, PRECISION)
-        m3 = _product(m3, at, k, live, w, tile3, cols, H, stride, step, D[3], FROM[3], True, DTYPE, PRECISION)
+        k = _positions(BK, SPLIT)
+        m0 = _product(m0, at, k, live, w, tile0, cols, H, stride, step, D[0], FROM[0], True, PRECISION, SPLIT)
+        m1 = _product(m1, at, k, live, w, tile1, cols, H, stride, step, D[1], FROM[1], True, PRECISION, SPLIT)
+        m2 = _product(m2, at, k, live, w, tile2, cols, H, stride, step, D[2], FROM[2], True, PRECISION, SPLIT)
+        m3 = _product(m3, at, k, live, w, tile3, cols, H, stride, step, D[3], FROM[3], True, PRECISION, SPLIT)
     else:
         for start in range(0, H, BK):
-            k = start + tl.arange(0, BK)
-            m0 = _product(m0, at, k, live, w, 0, cols, H, stride, step, D[0], FROM[0], False, DTYPE, PRECISION)
-            m1 = _product(m1, at, k, live, w, 0, cols, H, stride, step, D[1], FROM[1], False, DTYPE, PRECISION)
-            m2 = _product(m2, at, k, live, w, 0, cols, H, stride, step, D[2], FROM[2], False, DTYPE, PRECISION)
-            m3 = _product(m3, at, k, live, w, 0, cols, H, stride, step, D[3], FROM[3], False, DTYPE, PRECISION)
-    return m0, m1, m2, m3
+            k = start + _positions(BK, SPLIT)
+            m0 = _product(m0, at, k, live, w, 0, cols, H, stride, step, D[0], FROM[0], False, PRECISION, SPLIT)
+            m1 = _product(m1, at, k, live, w, 0, cols, H, stride, step, D[1], FROM[1], False, PRECISION, SPLIT)
+            m2 = _product(m2, at, k, live, w, 0, cols, H, stride, step, D[2], FROM[2], False, PRECISION, SPLIT)
+            m3 = _product(m3, at, k, live, w, 0, cols, H, stride, step, D[3], FROM[3], False, PRECISION, SPLIT)
+    return (_whole(m0, zero, D[0], SPLIT), _whole(m1, zero, D[1], SPLIT), _whole(m2, zero, D[2], SPLIT),
+            _whole(m3, zero, D[3], SPLIT))
 
 
 @triton.jit
@@ -146,7 +185,7 @@ def _forward_step(arrays, t, B, H, rows, cols, tile0, tile1, tile2, tile3,
                   LAST: tl.constexpr, TAPE: tl.constexpr, V: tl.constexpr, OPTIONS: tl.constexpr,
                   WIDTH: tl.constexpr, MASKED: tl.constexpr, KEEP: tl.constexpr, ON_CHIP: tl.constexpr,
                   DTYPE: tl.constexpr, PRECISION: tl.constexpr,
-                  BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr):
+                  BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """One phase of step t. SOURCE says of what the product is: 0, the states before; 1, what the tape holds of t."""
     work = arrays[0] + t * B * H * WIDTH
     states = arrays[1]
@@ -156,7 +195,7 @@ def _forward_step(arrays, t, B, H, rows, cols, tile0, tile1, tile2, tile3,
     if SOURCE == 1:
         source = tape
     m0, m1, m2, m3 = _products(source, H, rows, rows < B, arrays[6], tile0, tile1, tile2, tile3, cols, H,
-                               H, H * H, D, (0, 0, 0, 0), ON_CHIP, DTYPE, PRECISION, BB, BH, BK)
+                               H, H * H, D, (0, 0, 0, 0), ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
     inside = (rows < B)[:, None] & (cols < H)[None, :]
     at = rows[:, None] * (WIDTH * H) + cols[None, :]
     here = rows[:, None] * H + cols[None, :]
@@ -171,6 +210,7 @@ def _forward_step(arrays, t, B, H, rows, cols, tile0, tile1, tile2, tile3,
     z0, z1, z2, z3, h, c = POINTWISE(
         x0, x1, x2, x3, m0, m1, m2, m3, c_before, _vector(vectors, 0, cols, H, V), _vector(vectors, 1, cols, H, V),
         _vector(vectors, 2, cols, H, V), OPTIONS)
+    tl.debug_barrier()                              # what is overwritten below was read above, by several threads even
     if KEEP or not LAST:
         _write(work, at, H, inside, Z[0], z0, DTYPE)
         _write(work, at, H, inside, Z[1], z1, DTYPE)
@@ -196,7 +236,7 @@ def _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3
                    SOURCE: tl.constexpr, MEMORY: tl.constexpr, V: tl.constexpr, OPTIONS: tl.constexpr,
                    WIDTH: tl.constexpr, SEEN: tl.constexpr, MASKED: tl.constexpr, ON_CHIP: tl.constexpr,
                    DTYPE: tl.constexpr, PRECISION: tl.constexpr,
-                   BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr):
+                   BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """One phase of step t. SOURCE says of what the product is: 0, the gradients of step t+1; 1, those of step t."""
     step = B * H * WIDTH
     work = arrays[0] + t * step
@@ -206,7 +246,7 @@ def _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3
         source = work + step
         live = live & (t < last)
     m0, m1, m2, m3 = _products(source, WIDTH * H, rows, live, arrays[6], tile0, tile1, tile2, tile3,
-                               cols, H, SEEN * H, H, D, FROM, ON_CHIP, DTYPE, PRECISION, BB, BH, BK)
+                               cols, H, SEEN * H, H, D, FROM, ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
     inside = (rows < B)[:, None] & (cols < H)[None, :]
     at = rows[:, None] * (WIDTH * H) + cols[None, :]
     here = rows[:, None] * H + cols[None, :]
@@ -246,6 +286,7 @@ def _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3
         v2 = tl.where(on, v2, 0.0)
         past = tl.where(on, past, dh_after)
         dc = tl.where(on, dc, dc_after)
+    tl.debug_barrier()                              # as in the forward step
     _write(work, at, H, inside, Z[0], d0, DTYPE)
     _write(work, at, H, inside, Z[1], d1, DTYPE)
     _write(work, at, H, inside, Z[2], d2, DTYPE)
@@ -265,7 +306,8 @@ def forward(table, begin, n, B, H, PHASES: tl.constexpr, ROWS: tl.constexpr,
             POINTWISE2: tl.constexpr, D2: tl.constexpr, X2: tl.constexpr, Z2: tl.constexpr,
             SINGLE: tl.constexpr, TAPE: tl.constexpr, V: tl.constexpr, OPTIONS: tl.constexpr, WIDTH: tl.constexpr,
             MASKED: tl.constexpr, KEEP: tl.constexpr, ON_CHIP: tl.constexpr,
-            DTYPE: tl.constexpr, PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr):
+            DTYPE: tl.constexpr, PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr,
+            SPLIT: tl.constexpr):
     """Steps begin ... begin + n - 1 of those that the table has left. PHASES: 1, 2, or 3 for both with a barrier."""
     rows = tl.program_id(1) * BB + tl.arange(0, BB)
     cols = tl.program_id(0) * BH + tl.arange(0, BH)
@@ -282,22 +324,22 @@ def forward(table, begin, n, B, H, PHASES: tl.constexpr, ROWS: tl.constexpr,
     tile3 = 0
     if ON_CHIP:
         w = arrays[6]
-        tile0 = _tile(w, cols, H, H, H * H, ROWS[0], DTYPE, BK)
-        tile1 = _tile(w, cols, H, H, H * H, ROWS[1], DTYPE, BK)
-        tile2 = _tile(w, cols, H, H, H * H, ROWS[2], DTYPE, BK)
-        tile3 = _tile(w, cols, H, H, H * H, ROWS[3], DTYPE, BK)
+        tile0 = _tile(w, cols, H, H, H * H, ROWS[0], BK, SPLIT)
+        tile1 = _tile(w, cols, H, H, H * H, ROWS[1], BK, SPLIT)
+        tile2 = _tile(w, cols, H, H, H * H, ROWS[2], BK, SPLIT)
+        tile3 = _tile(w, cols, H, H, H * H, ROWS[3], BK, SPLIT)
     for i in range(0, steps):
         if PHASES & 1:
             _forward_step(arrays, first + i, B, H, rows, cols, tile0, tile1, tile2, tile3, POINTWISE1, D1, X1, Z1, 0,
                           SINGLE, TAPE, V, OPTIONS, WIDTH, MASKED, KEEP, ON_CHIP, DTYPE, PRECISION,
-                          BB, BH, BK)
+                          BB, BH, BK, SPLIT)
         if PHASES == 3:
             arrivals += programs
             _barrier(arrays[9], arrivals)
         if PHASES & 2:
             _forward_step(arrays, first + i, B, H, rows, cols, tile0, tile1, tile2, tile3, POINTWISE2, D2, X2, Z2, 1,
                           True, TAPE, V, OPTIONS, WIDTH, MASKED, KEEP, ON_CHIP, DTYPE, PRECISION,
-                          BB, BH, BK)
+                          BB, BH, BK, SPLIT)
         if ON_CHIP:
             arrivals += programs
             _barrier(arrays[9], arrivals)
@@ -309,7 +351,8 @@ def backward(table, begin, n, B, H, PHASES: tl.constexpr, ROWS: tl.constexpr,
              POINTWISE2: tl.constexpr, D2: tl.constexpr, FROM2: tl.constexpr, X2: tl.constexpr, Z2: tl.constexpr,
              MEMORY: tl.constexpr, V: tl.constexpr, OPTIONS: tl.constexpr, WIDTH: tl.constexpr, SEEN: tl.constexpr,
              MASKED: tl.constexpr, ON_CHIP: tl.constexpr, DTYPE: tl.constexpr,
-             PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr):
+             PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr,
+             SPLIT: tl.constexpr):
     """The same steps from the last to the first."""
     rows = tl.program_id(1) * BB + tl.arange(0, BB)
     cols = tl.program_id(0) * BH + tl.arange(0, BH)
@@ -328,21 +371,21 @@ def backward(table, begin, n, B, H, PHASES: tl.constexpr, ROWS: tl.constexpr,
     tile3 = 0
     if ON_CHIP:
         w = arrays[6]
-        tile0 = _tile(w, cols, H, SEEN * H, H, ROWS[0], DTYPE, BK)
-        tile1 = _tile(w, cols, H, SEEN * H, H, ROWS[1], DTYPE, BK)
-        tile2 = _tile(w, cols, H, SEEN * H, H, ROWS[2], DTYPE, BK)
-        tile3 = _tile(w, cols, H, SEEN * H, H, ROWS[3], DTYPE, BK)
+        tile0 = _tile(w, cols, H, SEEN * H, H, ROWS[0], BK, SPLIT)
+        tile1 = _tile(w, cols, H, SEEN * H, H, ROWS[1], BK, SPLIT)
+        tile2 = _tile(w, cols, H, SEEN * H, H, ROWS[2], BK, SPLIT)
+        tile3 = _tile(w, cols, H, SEEN * H, H, ROWS[3], BK, SPLIT)
     for i in range(0, steps):
         t = last - first - i
         if PHASES & 1:
             _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3, POINTWISE1, D1, FROM1, X1, Z1,
-                           0, MEMORY, V, OPTIONS, WIDTH, SEEN, MASKED, ON_CHIP, DTYPE, PRECISION, BB, BH, BK)
+                           0, MEMORY, V, OPTIONS, WIDTH, SEEN, MASKED, ON_CHIP, DTYPE, PRECISION, BB, BH, BK, SPLIT)
         if PHASES == 3:
             arrivals += programs
             _barrier(arrays[9], arrivals)
         if PHASES & 2:
             _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3, POINTWISE2, D2, FROM2, X2, Z2,
-                           1, MEMORY, V, OPTIONS, WIDTH, SEEN, MASKED, ON_CHIP, DTYPE, PRECISION, BB, BH, BK)
+                           1, MEMORY, V, OPTIONS, WIDTH, SEEN, MASKED, ON_CHIP, DTYPE, PRECISION, BB, BH, BK, SPLIT)
         if ON_CHIP:
             arrivals += programs
             _barrier(arrays[9], arrivals)

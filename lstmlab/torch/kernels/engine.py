@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 from . import body, launch
 from .plan import plan_of
+
+
+def _in_its_dtype(method):
+    """A pass in the dtype that it was given: autocast, which may be on in one pass and not in the other, is over."""
+    @functools.wraps(method)
+    def run(self, params, xs, *arguments):
+        with torch.autocast(xs.device.type, enabled=False):
+            return method(self, params, xs, *arguments)
+    return run
 
 
 class Kernels:
@@ -19,6 +30,7 @@ class Kernels:
     def __init__(self, cell, device):
         self.cell, self.plan, self.mode = cell, plan_of(cell), launch.current_mode(device)
 
+    @_in_its_dtype
     def forward(self, params, xs, state, mask, keep):
         """Outputs, final state, and what the way back needs: tensors, to be saved by autograd."""
         plan, H = self.plan, self.cell.hidden_size
@@ -45,6 +57,7 @@ class Kernels:
         last = [states[-1].clone(), memory.to(xs.dtype)][:len(state)]
         return outputs, last, (work, outputs, None if mask is None else states, tape, bytes_) if keep else ()
 
+    @_in_its_dtype
     def backward(self, params, xs, state, kept, dhs, dlast, wanted, again):
         """Gradients of the inputs (None unless `wanted`), of the initial state and of the parameters by name.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
+import threading
 
 import torch
 import triton
@@ -15,8 +16,10 @@ _CHUNK = 64                             # steps of one captured graph
 _GRAPHS_KEPT = 64
 _H100 = 132, 232_448                    # multiprocessors, bytes of shared memory: where there is no device to ask
 _MODES = ("steps", "graph", "persistent")
+_WARPS, _WARPS_STAYING = 4, 8            # of a program that does a step, and of one that stays
 _default = "graph"
 _graphs: collections.OrderedDict = collections.OrderedDict()
+_lock = threading.RLock()               # a graph's table is filled and read by one thread at a time
 
 
 @contextlib.contextmanager
@@ -70,43 +73,57 @@ def run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode):
 
 
 def _run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode):
-    slots = sum(row >= 0 for row in constants["ROWS"])
-    if mode == "persistent" and dtype == torch.float32 and device.type == "cuda":
-        raise RuntimeError("a program keeps weights of 16 bits on the chip; use launches('graph') for float32")
-    blocks = _blocks(B, H, dtype, device, slots if mode == "persistent" else 0)
-    constants = {**constants, **blocks, "DTYPE": _DTYPES[dtype], "PRECISION": _precision(dtype),
-                 "ON_CHIP": mode == "persistent"}
+    constants = {**constants, **settings(constants["ROWS"], B, H, dtype, device, mode)}
     table = torch.tensor([0, T, *(0 if a is None else a.data_ptr() for a in addresses)], dtype=torch.int64)
-    grid = (math.ceil(H / blocks["BH"]), math.ceil(B / blocks["BB"]))
+    grid = (math.ceil(H / constants["BH"]), math.ceil(B / constants["BB"]))
     each = (1,) if phases == 1 else (1, 2)
+    if device.type == "cuda":
+        table = table.pin_memory()                               # so that copying it waits for nothing
     if mode == "graph":
         _replay(kernel, grid, constants, each, table, T, B, H, device)
         return
-    table = table.to(device)
+    table = table.to(device, non_blocking=True)
     if mode == "persistent":
-        cooperative = {"launch_cooperative_grid": True} if device.type == "cuda" else {}
-        kernel[grid](table, 0, T, B, H, PHASES=1 if phases == 1 else 3, **constants, num_warps=8, num_stages=1,
-                     **cooperative)
+        kernel[grid](table, 0, T, B, H, PHASES=1 if phases == 1 else 3, **constants)
         return
     for begin in range(T):
         for phase in each:
-            kernel[grid](table, begin, 1, B, H, PHASES=phase, **constants, num_warps=4, num_stages=4)
+            kernel[grid](table, begin, 1, B, H, PHASES=phase, **constants)
+
+
+def settings(rows, B, H, dtype, device, mode):
+    """What depends on the shape and the device: the kernels' constants, and how Triton is to compile them.
+
+    Parameters
+    ----------
+    rows : tuple of int
+        The row block of the recurrent weights of each slot; -1 is none.
+    """
+    slots, precision = sum(row >= 0 for row in rows), _precision(dtype)
+    if mode == "persistent":
+        if dtype == torch.float32 and device.type == "cuda":
+            raise RuntimeError("a program keeps weights of 16 bits on the chip; use launches('graph') for float32")
+        sizes = _staying(B, H, device, slots)
+    else:
+        sizes = _stepping(B, H, dtype, device, slots, precision)
+    return {"DTYPE": _DTYPES[dtype], "PRECISION": precision, "ON_CHIP": mode == "persistent", **sizes}
 
 
 def _replay(kernel, grid, constants, each, table, T, B, H, device):
     """The steps as replays of a captured graph of some, which finds its place in the sequence in its own table."""
     stream = torch.cuda.current_stream(device)
     key = (kernel, device, stream.cuda_stream, B, H, tuple(constants.items()))
-    if key not in _graphs:
-        _graphs[key] = _capture(kernel, grid, constants, each, B, H, device)
-        if len(_graphs) > _GRAPHS_KEPT:
-            torch.cuda.synchronize(device)                       # the oldest may still be running
-            _graphs.popitem(last=False)
-    _graphs.move_to_end(key)
-    graph, home = _graphs[key]
-    home.copy_(table.pin_memory(), non_blocking=True)
-    for _ in range(math.ceil(T / _CHUNK)):
-        graph.replay()
+    with _lock:
+        if key not in _graphs:
+            _graphs[key] = _capture(kernel, grid, constants, each, B, H, device)
+            if len(_graphs) > _GRAPHS_KEPT:
+                torch.cuda.synchronize(device)                   # the oldest may still be running
+                _graphs.popitem(last=False)
+        _graphs.move_to_end(key)
+        graph, home = _graphs[key]
+        home.copy_(table, non_blocking=True)
+        for _ in range(math.ceil(T / _CHUNK)):
+            graph.replay()
 
 
 def _capture(kernel, grid, constants, each, B, H, device):
@@ -115,54 +132,85 @@ def _capture(kernel, grid, constants, each, B, H, device):
 
     def launch(begin):
         for phase in each:
-            kernel[grid](home, begin, 1, B, H, PHASES=phase, **constants, num_warps=4, num_stages=4)
+            kernel[grid](home, begin, 1, B, H, PHASES=phase, **constants)
 
     launch(0)                                                    # compiles; T = 0, so that no step is run
+    home[:1].add_(0)                                             # loads its kernel, which a capture must not
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         graph.capture_begin(capture_error_mode="thread_local")
-        for begin in range(_CHUNK):
-            launch(begin)
-        home[:1].add_(_CHUNK)
-        graph.capture_end()
+        try:
+            for begin in range(_CHUNK):
+                launch(begin)
+            home[:1].add_(_CHUNK)
+        finally:
+            graph.capture_end()
     torch.cuda.current_stream(device).wait_stream(stream)
     return graph, home
 
 
 def _precision(dtype):
-    """How a product of float32 is formed: as torch's own matrix products are."""
-    return "tf32" if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest" else "ieee"
+    """How a product of float32 is formed: as cuBLAS forms torch's own."""
+    return "tf32" if dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision == "tf32" else "ieee"
 
 
-def _blocks(B, H, dtype, device, slots):
-    """Sizes of a program's block of the batch and of units, and of the piece of the sum that it takes at a time.
+def _resources(device):
+    """Multiprocessors of a device, and the bytes of shared memory that a program may have."""
+    if device.type != "cuda":
+        return _H100
+    properties = torch.cuda.get_device_properties(device)
+    return properties.multi_processor_count, properties.shared_memory_per_block_optin
 
-    Small blocks spread a step over many multiprocessors; once all have work, larger ones read less twice. With
-    `slots` > 0 the weights of so many gates are to stay on the chip: a program then takes the whole sum at once, its
-    shared memory holds the weights beside the other factors, and the grid must fit the device, since its programs
-    wait for each other.
+
+def _stepping(B, H, dtype, device, slots, precision):
+    """Sizes of the blocks of programs that are launched for a step, and how they are compiled.
+
+    A program has BB rows of the batch and BH units, and takes BK places of the sum at a time, in SPLIT pieces. Small
+    blocks spread a step over many multiprocessors; once all have work, larger ones read less twice. As many loads are
+    under way as shared memory has room for, 4 at most.
     """
-    sms, shared = _H100
-    if slots:
-        sms = 1                                                  # the interpreter runs one program at a time
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        sms, shared = properties.multi_processor_count, properties.shared_memory_per_block_optin
+    sms, shared = _resources(device)
 
     def programs(rows, units):
         return math.ceil(B / rows) * math.ceil(H / units)
 
-    whole = max(16, triton.next_power_of_2(H))
-    if slots:
-        for rows, units in ((16, 16), (32, 16), (16, 8), (64, 16), (32, 8)):
-            if programs(rows, units) <= sms and (slots * units + max(1, slots - 1) * rows) * whole * 2 + 2048 <= shared:
-                return {"BB": rows, "BH": units, "BK": whole}
-        raise RuntimeError(f"the recurrent weights of {slots} gates of {H} units do not stay on a chip of {sms} "
-                           f"multiprocessors for a batch of {B}; use launches('graph')")
-    rows, units = 16, 16
+    rows, units = (16, 8) if 2 * programs(16, 16) <= sms else (16, 16)
     for more in ((32, 16), (32, 32), (64, 32), (64, 64)):
         if programs(*more) >= sms:
             rows, units = more
-    piece = min(256, triton.next_power_of_2(8192 // (rows + units) + 1) // 2) // dtype.itemsize
-    return {"BB": rows, "BH": units, "BK": max(16, min(piece, whole))}
+    exact = dtype == torch.float32 and precision == "ieee"       # no matrix unit: a thread takes many pieces itself
+    split = 1 if rows * units > 1024 else 16 if exact and rows * units <= 256 else _WARPS
+    piece = min(256, 8192 // (rows + units)) // dtype.itemsize
+    BK = max(16 * split, 1 << piece.bit_length() - 1)
+    while split > 1 and 2 * max(16, H) <= BK:                    # no more than there is to add up
+        BK, split = BK // 2, split // 2
+
+    def stage():
+        return slots * (rows + units) * BK * dtype.itemsize
+
+    while split > 1 and 2 * stage() > shared:                    # smaller chips
+        BK, split = BK // 2, split // 2
+    stages = 1 + max(1, min(3, (shared - 4096) // stage()))
+    return {"BB": rows, "BH": units, "BK": BK, "SPLIT": split, "num_warps": _WARPS, "num_stages": stages}
+
+
+def _staying(B, H, device, slots):
+    """The same of programs that stay, whose shared memory holds the weights of all slots beside the other factors.
+
+    They wait for each other, so all of them must run at once: one on a multiprocessor. A cooperative launch makes sure
+    of it.
+    """
+    sms, shared = _resources(device)
+    options = {"num_warps": _WARPS_STAYING, "num_stages": 1}
+    if device.type == "cuda":
+        options["launch_cooperative_grid"] = True
+    else:
+        sms = 1                                                  # the interpreter runs one program at a time
+    whole = max(16, triton.next_power_of_2(H))
+    for rows, units in ((16, 16), (32, 16), (16, 8), (64, 16), (32, 8)):
+        programs = math.ceil(B / rows) * math.ceil(H / units)
+        if programs <= sms and (slots * units + max(1, slots - 1) * rows) * whole * 2 + 2048 <= shared:
+            return {"BB": rows, "BH": units, "BK": whole, "SPLIT": min(_WARPS_STAYING, whole // 16), **options}
+    raise RuntimeError(f"the recurrent weights of {slots} gates of {H} units do not stay on a chip of {sms} "
+                       f"multiprocessors for a batch of {B}; use launches('graph')")
