@@ -81,16 +81,22 @@ def home(mistake: Mistake, sources: tuple[Source, ...]) -> Source:
     return next(source for source in sources if mistake.old in source.text)
 
 
-@functools.lru_cache(maxsize=4096)
-def mutant(sources: tuple[Source, ...], mistakes: tuple[Mistake, ...]) -> Callable | None:
-    """The last of `sources` with `mistakes` made in it and in those before; None if two edits overlap."""
+def edited(sources: tuple[Source, ...], mistakes: tuple[Mistake, ...]) -> list[str] | None:
+    """The texts of `sources` with `mistakes` made in them; None if two edits overlap."""
     texts = []
     for source in sources:
         text = _edit(source.text, [m for m in mistakes if home(m, sources) is source])
         if text is None:
             return None
         texts.append(text)
-    return _build(sources, texts, {})
+    return texts
+
+
+@functools.lru_cache(maxsize=4096)
+def mutant(sources: tuple[Source, ...], mistakes: tuple[Mistake, ...]) -> Callable | None:
+    """The last of `sources` with `mistakes` made in it and in those before; None if two edits overlap."""
+    texts = edited(sources, mistakes)
+    return None if texts is None else _build(sources, texts, {})
 
 
 def replay(sources: tuple[Source, ...], student: str, keep: str, names: set[str], given: dict[str, Any]) -> Callable:
