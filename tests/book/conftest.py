@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.book.reading import opened
+
 ROOT = Path(__file__).parents[2]
 NUMBERS = ROOT / "lstmlab" / "checks" / "equations.json"
 BUILD = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-n", "-W", "--keep-going"]
@@ -52,3 +54,18 @@ def address(book):
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page, wait until its mathematics is set, and note what it complained about and asked for."""
+    contexts = []
+
+    def visit(name, width=1280, scheme="light", **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        contexts.append(context)
+        return opened(context, address, name)
+
+    yield visit
+    for context in contexts:
+        context.close()

@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
-from tests.book.test_browser import BOOK, PAGES
+from tests.book.reading import BOOK, PAGES
 
 
 @pytest.fixture(scope="module")
