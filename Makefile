@@ -12,6 +12,8 @@ BIN := .venv/bin
 NOTEBOOKS := $(wildcard solutions/*/*.ipynb)
 PACKAGE := $(shell find lstmlab -type f -not -path '*/__pycache__/*')
 BOOK := $(shell find book _config.yml lstmlab -type f -not -path '*/__pycache__/*' -not -path 'lstmlab/grading/*')
+# Three processes on two cores, since many tests wait for another process; tests/conftest.py has the order of the files.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # nbgrader calls its own tools by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,11 +25,11 @@ course: grade
 
 test: .make/venv .make/system
 	$(BIN)/ruff check
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-full: .make/venv .make/system
 	$(BIN)/ruff check
-	$(BIN)/pytest -n 3 --dist loadfile -m "full or not full" --figures benchmarks/results/test-full.json
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "full or not full" --figures benchmarks/results/test-full.json
 
 book: .make/book
 
