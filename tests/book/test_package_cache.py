@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from jupyter_cache import get_cache
 
 SOURCE = Path(__file__).parents[2] / "book" / "_ext" / "package_cache.py"
 
@@ -68,8 +69,30 @@ def test_each_state_of_the_package_has_its_own_cache(extension, tmp_path):
     """The cache is set to a folder named after the package as it is; those of other states are cleared away."""
     outdated = tmp_path / ".jupyter_cache" / "0123456789ab"
     outdated.mkdir(parents=True)
-    config = SimpleNamespace(nb_execution_cache_path="")
-    extension.use_cache_of_this_package(SimpleNamespace(outdir=tmp_path / "html", srcdir=tmp_path / "book"), config)
+    config, connected = SimpleNamespace(nb_execution_cache_path=""), []
+    app = SimpleNamespace(outdir=tmp_path / "html", srcdir=tmp_path / "book",
+                          connect=lambda *what: connected.append(what))
+    extension.use_cache_of_this_package(app, config)
     current = extension.fingerprint(Path(extension.lstmlab.__file__).parent, tmp_path / "benchmarks" / "results")
     assert config.nb_execution_cache_path == str(tmp_path / ".jupyter_cache" / current)
     assert not outdated.exists()
+    assert connected == [("env-before-read-docs", extension.run_side_by_side)]         # it is empty
+    (tmp_path / ".jupyter_cache" / current).mkdir()
+    extension.use_cache_of_this_package(app, config)
+    assert len(connected) == 1
+
+
+def test_an_empty_cache_is_filled_before_the_pages_are_read(extension, tmp_path):
+    """Every page that computes is run; of one that fails nothing is kept, so that the reading reports it."""
+    head = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n# A page\n"
+    pages = {"right": "```{code-cell}\nprint(6 * 7)\n```\n", "wrong": "```{code-cell}\n1 / 0\n```\n"}
+    for name, cells in pages.items():
+        (tmp_path / f"{name}.md").write_text(head + cells)
+    (tmp_path / "words.md").write_text("# No cells\n")
+    config = SimpleNamespace(nb_execution_cache_path=str(tmp_path / "cache"), nb_execution_timeout=60)
+    env = SimpleNamespace(doc2path=lambda name: str(tmp_path / f"{name}.md"))
+    extension.run_side_by_side(SimpleNamespace(config=config), env, [*pages, "words"])
+    record, = get_cache(config.nb_execution_cache_path).list_cache_records()
+    assert Path(record.uri).stem == "right"
+    notebook = get_cache(config.nb_execution_cache_path).get_cache_bundle(record.pk).nb
+    assert [output.text for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs] == ["42\n"]
