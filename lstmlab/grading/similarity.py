@@ -34,6 +34,7 @@ VERBATIM = 0.9                     # share of a student's statements that stand 
 FEWEST = 8                         # statements below which nothing can be told
 MAX_SOURCE = 50_000                # characters of a cell that are compared
 _BUILTINS = frozenset(dir(builtins))
+_MAGIC = re.compile(r"^([ \t]*)(?:[%!?].*|\w+[ \t]*=[ \t]*[%!].*|[\w.]+\?\??[ \t]*)$", re.MULTILINE)
 
 
 class Statement(NamedTuple):
@@ -129,15 +130,31 @@ def statements(source: str, kept: frozenset[str] = _BUILTINS) -> list[Statement]
     """
     source = source[:MAX_SOURCE]
     try:
-        tree = ast.parse(source)
+        tree = parsed(source)
         code = [s for node in ast.walk(tree) if isinstance(node, ast.stmt) and (s := _statement(node, kept))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _sentences(source)
     return [*code, *_comments(source)]
 
 
+def parsed(source: str) -> ast.Module:
+    """The tree of a cell, in which a line that only IPython understands is a `pass`: one such line hides nothing.
+
+    Raises
+    ------
+    SyntaxError, ValueError, RecursionError, MemoryError
+        If it cannot be read all the same.
+    """
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.parse(_MAGIC.sub(r"\1pass", source))
+
+
 def _statement(node: ast.stmt, kept: frozenset[str]) -> Statement | None:
-    """One statement; of a compound one its head alone, of a docstring nothing."""
+    """One statement; of a compound one its head alone, of a docstring and of what does nothing nothing."""
+    if isinstance(node, ast.Pass):
+        return None
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return None
     body = next((getattr(node, name) for name in ("body", "cases") if getattr(node, name, None)), None)
@@ -150,7 +167,7 @@ def _statement(node: ast.stmt, kept: frozenset[str]) -> Statement | None:
 def _headed(node: ast.stmt) -> ast.stmt:
     """A compound statement with nothing in it."""
     empty = {name: [] for name in ("orelse", "finalbody", "handlers", "decorator_list") if hasattr(node, name)}
-    if isinstance(node, ast.Try):
+    if isinstance(node, ast.Try | ast.TryStar):
         empty["finalbody"] = [ast.Pass()]
     if isinstance(node, ast.Match):
         return ast.Expr(node.subject)
@@ -195,15 +212,18 @@ def _comments(source: str) -> Iterator[Statement]:
 
 
 def without_comments(source: str) -> str:
-    """Code line by line, but without its comments and docstrings, in which people name themselves."""
+    """Code line by line, but without its comments and docstrings, in which people name themselves.
+
+    Of what cannot be read, all that stands behind a # is left out.
+    """
     lines = source.split("\n")
     try:
-        texts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)
+        texts = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Expr)
                  and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)]
         comments = [token for token in tokenize.generate_tokens(StringIO(source).readline)
                     if token.type == tokenize.COMMENT]
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
-        return source
+        return "\n".join(line.partition("#")[0].rstrip() for line in lines)
     for token in comments:
         row, column = token.start
         lines[row - 1] = lines[row - 1][:column].rstrip()

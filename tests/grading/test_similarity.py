@@ -64,7 +64,13 @@ def disguised(source):
     return ast.unparse(tree)
 
 
-@pytest.mark.parametrize("change", [str, disguised], ids=["word for word", "renamed and reordered"])
+def unreadable(source):
+    """Disguised, and with what Python alone cannot read around it."""
+    return f"%matplotlib inline\n!true\nfiles = !ls\n{disguised(source)}\nlstm_step?"
+
+
+@pytest.mark.parametrize("change", [str, disguised, unreadable],
+                         ids=["word for word", "renamed and reordered", "behind a magic"])
 @pytest.mark.parametrize("size", [60, 240])
 def test_a_copy_is_found(release, size, change):
     """Whoever hands in another's own way of writing it is shown with them, and nobody else is."""
@@ -123,6 +129,12 @@ def test_the_reference_is_recognised(sample, release):
     assert max(similarity.from_reference(own, reference) for own in class_.values()) < similarity.VERBATIM
 
 
+def test_handlers_of_groups_of_exceptions_are_read():
+    """Their statement without a handler is no Python, so that the whole cell could not be compared."""
+    shapes = [s.shape for s in similarity.statements("try:\n    pass\nexcept* ValueError:\n    x = 1")]
+    assert "_0 = 1" in shapes
+
+
 @pytest.mark.parametrize("source", ["-" * 10**5 + "1", "(" * 10**5, "[" * 90 + "]" * 90, "a." * 20_000 + "b", "\0",
                                     "def f(:\n  x", "if 1:\n" * 90, "match x:\n  case 1: pass", "\ud800"])
 def test_odd_sources_are_read_or_left_out(source):
@@ -137,3 +149,5 @@ def test_comments_and_docstrings_are_left_out_line_by_line():
     shown = similarity.without_comments(source)
     assert "Ada" not in shown
     assert re.findall("^", shown, re.MULTILINE) == re.findall("^", source, re.MULTILINE)
+    for odd in ("%matplotlib inline\n", "if (:\n"):
+        assert "Ada" not in similarity.without_comments(f"{odd}x = 1  # Ada")
