@@ -39,7 +39,8 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedb
 # What students wrote is hostile in an instructor's browser: no script, no handler, no load from outside.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.preprocessors = ["lstmlab.grading.names.EscapeNames"]
-c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.markdown.safe_markdown"}
+c.HTMLExporter.filters = {"markdown2html": "lstmlab.grading.markdown.safe_markdown",
+                          "highlight_code": "lstmlab.grading.pages.highlighted"}
 c.HTMLExporter.extra_template_basedirs = [
     str(Path(lstmlab.__file__).parent / "grading" / "templates"),
     str(Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import secrets
 
 import bleach
 from bleach.sanitizer import ALLOWED_TAGS
@@ -39,15 +40,16 @@ def safe_markdown(source: str) -> str:
     if len(source) > MAX_MARKDOWN:
         return f"<pre>{html.escape(source)}</pre>"
     equations: list[str] = []
+    own = secrets.token_hex(8)                                     # or a cell could write such a mark of its own
 
     def keep(match: re.Match) -> str:
         equations.append(mathml(match["display"] or match["inline"], "block" if match["display"] else "inline"))
-        return f"\uf8ff{len(equations) - 1}\uf8ff"                 # a private-use mark that Markdown leaves alone
+        return f"\uf8ff{own}.{len(equations) - 1}\uf8ff"           # a private-use mark that Markdown leaves alone
 
     pieces = _CODE.split(source.replace("\uf8ff", ""))
     pieces[::2] = [_MATH.sub(keep, piece) for piece in pieces[::2]]
     clean = bleach.clean(rendered("".join(pieces)), TAGS, ATTRIBUTES, PROTOCOLS, strip=True)
-    return re.sub("\uf8ff([0-9]+)\uf8ff", lambda match: equations[int(match[1])], clean)
+    return re.sub(f"\uf8ff{own}.([0-9]+)\uf8ff", lambda match: equations[int(match[1])], clean)
 
 
 class WithoutPictures(IPythonRenderer):

@@ -5,16 +5,19 @@ import datetime
 import hashlib
 import itertools
 import stat
+import time
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lstmlab.grading.course import CourseError
 from lstmlab.grading.feedback import Outline, markdown, write_feedback
 from lstmlab.grading.grade import FAILED, Mark, ungraded
 from lstmlab.grading.gradebook import marks_of, record
+from lstmlab.grading.markdown import safe_markdown
 from lstmlab.grading.pages import plain, write_private
 from lstmlab.grading.report import harmless, pseudonym, write_report
 from tests.grading.made_class import SEED, SET, hand_in, make, mark
@@ -254,6 +257,20 @@ def test_odd_markdown_holds_nobody_up(text):
     begun = datetime.datetime.now()
     assert isinstance(markdown(text), str)
     assert (datetime.datetime.now() - begun).total_seconds() < 20
+
+
+def test_code_made_to_hold_the_formgrader_up_is_shown_in_part(course):
+    """Pygments takes hours for a cell of a hundred thousand lines of spaces; our filter is set in its place."""
+    notebook = new_notebook(cells=[new_code_cell("  \n" * 100_000 + "x")])
+    begun = time.process_time()
+    page, _ = HTMLExporter(config=course.config).from_notebook_node(notebook)
+    assert "more characters are not shown here" in page
+    assert time.process_time() - begun < 20
+
+
+def test_a_mark_of_the_typesetters_own_is_text():
+    """A cell that writes the marks under which equations are put aside, as an entity even, is shown."""
+    assert safe_markdown("&#xf8ff;0&#xf8ff; $a$ &#xf8ff;7&#xf8ff;").count("<math") == 1
 
 
 def test_terminal_text_is_shown_as_it_would_stand_there():

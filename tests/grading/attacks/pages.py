@@ -45,6 +45,7 @@ MARKDOWN = (
     f"$\\class{{x}}{{a}}\\style{{background:url({OUTSIDE}/m)}}{{b}}$", f"`<script>{MINE}</script>`",
     f"```html\n</code></pre><script>{MINE}</script>\n```", f"| a |\n|---|\n| <img src=x onerror=\"{MINE}\"> |",
     "{{ [].__class__.__mro__ }} {% raw %} <%= 7 * 7 %> ${alert(1)}", "\uf8ff0\uf8ff $a$ \uf8ff1\uf8ff",
+    "&#xf8ff;0&#xf8ff; $a$ &#xf8ff;7&#xf8ff;",
 )
 SVG = f"<svg xmlns='http://www.w3.org/2000/svg' onload=\"{MINE}\"><script>{MINE}</script></svg>"
 DISPLAYS = f"""\
