@@ -23,6 +23,7 @@ from .runtime import HOW_TO_ENABLE, SandboxUnavailable
 
 START = 120                        # seconds for its imports, on a busy machine
 ANSWER = 60                        # seconds for a fork, or for the end of one
+LAST_WORDS = 5                     # seconds for what it says when it does not start
 
 
 class NurseryLost(RuntimeError):
@@ -66,6 +67,8 @@ class Nursery:
             if self._peer == 0:
                 raise SandboxUnavailable(f"the nursery runs as root.\n{HOW_TO_ENABLE}")
         except NurseryLost as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):   # it hangs up before it has said why
+                self.process.wait(LAST_WORDS)
             self.kill()
             said = self.process.stderr.read().decode(errors="replace").strip()
             raise SandboxUnavailable(f"the sandbox did not start: {said[-2000:] or error}\n{HOW_TO_ENABLE}") from None

@@ -11,6 +11,9 @@ and judged by values that never come inside. Requests are drawn from a seed nobo
 after the function's cell has run, so that no reply can be prepared before its inputs are there. A reply that does not
 repeat its order's nonce, which is as fresh, ends the sandbox: what was written ahead, or by a second process, answers
 nothing.
+
+What it cannot close is time: notebooks that run at once may feel each other's load. All that they could reach by name,
+files that both see included, carries nothing from one to the other (`syscalls`).
 """
 
 from __future__ import annotations

@@ -297,6 +297,29 @@ def test_a_nursery_that_does_not_start_says_why(monkeypatch):
         Sandbox(LIMITS, seed=1)
 
 
+def test_a_nursery_with_threads_is_refused(monkeypatch):
+    """A fork of a process in which a library has started threads would hang."""
+    whole, thread = runtime.confinement, "import threading as t; t.Thread(target=t.Event().wait, daemon=True).start(); "
+    monkeypatch.setattr(runtime, "confinement", lambda libraries, user: [
+        thread + word if "nursery.main" in word else word for word in whole(libraries, user)])
+    nursery.close_all()
+    with pytest.raises(SandboxUnavailable, match="started 1 threads when they were imported"):
+        Sandbox(LIMITS, seed=1)
+
+
+@pytest.mark.parametrize(("folder", "bound"), [("conda-meta", True), ("elsewhere", False)])
+def test_conda_brings_the_libraries_beside_its_interpreter(monkeypatch, tmp_path, folder, bound):
+    """What its Python is linked with lies in its own lib; another interpreter's is the system's."""
+    for name in (folder, "lib"):
+        (tmp_path / name).mkdir()
+    for name in ("libssl.so.3", "libpython3.11.so"):
+        (tmp_path / "lib" / name).touch()
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    found = runtime.interpreter_paths()
+    assert tmp_path / "lib" / "libpython3.11.so" in found
+    assert (tmp_path / "lib" / "libssl.so.3" in found) == bound
+
+
 def test_without_a_filter_grading_refuses(monkeypatch):
     """No pyseccomp, no sandbox."""
     nursery.close_all()

@@ -64,25 +64,36 @@ def separate() -> None:
     _mount("none", "/", None, _RECURSIVE | _PRIVATE)
 
 
-def furnish(disk: int) -> None:
-    """Mount a /proc of this process space, and empty disks of `disk` bytes."""
-    _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
+def furnish(disk: int) -> int:
+    """Mount a /proc of this process space alone, and empty disks of `disk` bytes; return the folder of all settings.
+
+    What /proc tells of the whole machine (files open, processes begun, memory free) changes by what other notebooks do.
+    """
+    settings = os.open("/proc/sys", os.O_PATH | os.O_DIRECTORY)
+    _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC, "subset=pid")
     _mount("devpts", "/dev/pts", "devpts", _NOSUID | _NOEXEC, DEVICE_TERMINALS)
     for folder in ("/tmp", "/dev/shm"):
         _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, f"size={disk},nr_inodes={MAX_FILES},mode=0700")
     os.mkdir("/tmp/home")
     os.chdir("/tmp/home")
+    return settings
 
 
-def become_nobody() -> None:
-    """Enter a user namespace that owns nothing, with one user, and below which none can be made."""
+def become_nobody(settings: int) -> None:
+    """Enter a user namespace that owns nothing, with one user, and below which none can be made.
+
+    `settings` is the folder that `furnish` returned; it is closed.
+    """
     user, group = os.getuid(), os.getgid()
     _prctl("dumpable", _SET_DUMPABLE, 1)                          # else the files below belong to root
     _checked("unshare", _libc.unshare(_USER))
-    for name, text in (("self/setgroups", "deny"), ("self/uid_map", f"{user} {user} 1"),
-                       ("self/gid_map", f"{group} {group} 1"), ("sys/user/max_user_namespaces", "0")):
-        with open(f"/proc/{name}", "w") as file:
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+    limit = os.open("user/max_user_namespaces", os.O_WRONLY, dir_fd=settings)
+    os.write(limit, b"0")
+    os.close(limit)
+    os.close(settings)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

@@ -111,6 +111,47 @@ for keyring in (-2, -3, -4, -5):
     key = syscall(250, 10, keyring, b"user", b"attack-letter", 0)[0]
     if key > 0 and syscall(250, 11, key, room, 100)[0] > 0:
         got = room.raw[:6]"""),
+    Letter("locks on parts of a file that both see", """\
+import fcntl
+locked = open("/usr/bin/env", "rb")
+for place, byte in enumerate(LETTER):
+    fcntl.lockf(locked, fcntl.LOCK_SH, 1, 256 * place + byte)""", """\
+import fcntl
+locked, ask = open("/usr/bin/env", "rb"), "hhqqi4x"
+for place in range(6 * 256):
+    said = fcntl.fcntl(locked, fcntl.F_GETLK, struct.pack(ask, fcntl.F_WRLCK, 0, place, 1, 0))
+    got += bytes([place % 256] * (struct.unpack(ask, said)[0] != fcntl.F_UNLCK))"""),
+    Letter("a lock on a whole file that both see", """\
+import fcntl
+held = open("/usr/bin/yes", "rb")
+fcntl.flock(held, fcntl.LOCK_EX)""", """\
+import fcntl
+try:
+    fcntl.flock(open("/usr/bin/yes", "rb"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    got = b'locked'"""),
+    Letter("a watch over a folder that both see", """\
+def knock():
+    while True:
+        os.close(os.open("/usr/bin/who", os.O_RDONLY))
+        time.sleep(0.02)
+threading.Thread(target=knock, daemon=True).start()""", """\
+watch = libc.inotify_init1(0o4000)
+libc.inotify_add_watch(watch, b"/usr/bin", 0x20)
+time.sleep(0.1)
+got = os.read(watch, 1000)"""),
+    Letter("a place in a library at which the other waits", """\
+place = ctypes.c_uint32.from_address(ctypes.cast(libc.strlen, ctypes.c_void_p).value & ~3)
+def sit():
+    while True:
+        syscall(202, ctypes.byref(place), 0, place.value, struct.pack("<2q", 1, 0), None, 0)
+threading.Thread(target=sit, daemon=True).start()""", """\
+place = ctypes.c_uint32.from_address(ctypes.cast(libc.strlen, ctypes.c_void_p).value & ~3)
+got = b'woken' if syscall(202, ctypes.byref(place), 1, 1, None, None, 0)[0] > 0 else b''"""),
+    Letter("what of a file is in memory", "open('/usr/bin/pinky', 'rb').read()",
+           "got = bytes(os.preadv(os.open('/usr/bin/pinky', os.O_RDONLY), [bytearray(1)], 0, os.RWF_NOWAIT))"),
+    Letter("how many files the machine has open", "opened = [open('/dev/null') for _ in range(100)]",
+           "got = open('/proc/sys/fs/file-nr', 'rb').read()"),
     Letter("the neighbour's process", "pass", """\
 got = b"".join(open(f"/proc/{pid}/environ", "rb").read() for pid in os.listdir("/proc")
                if pid.isdigit() and f"{PROCESS}-sender" in open(f"/proc/{pid}/comm").read())"""),

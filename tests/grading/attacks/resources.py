@@ -146,6 +146,22 @@ for _ in range(6):
          ran="MemoryError|left out of grading|used more than"),
     Attack("memory without end in a check", functions=fake(
         "lstm_step", "kept = []\nwhile True:\n    kept.append(bytearray(2**24))"), ran="lstm_step: "),
+    cell("memory that no process is seen to hold", """\
+import mmap
+kept = []
+try:
+    for _ in range(6):
+        kept.append(mmap.mmap(-1, 2**28))
+        for begin in range(0, 2**28, 2**22):
+            kept[-1][begin:begin + 2**22] = b"x" * 2**22
+        kept[-1].madvise(mmap.MADV_DONTNEED)
+except OSError as error:
+    print(error)
+try:
+    kept.append(mmap.mmap(os.open("/dev/zero", os.O_RDWR), 2**20))
+except OSError as error:
+    print(error)
+print("SUCC" + "EEDED" if kept else "attack ran")""", seconds=5.0),
     cell("one huge array", "import numpy as np\nprint('attack ran')\nnp.ones(2**40)", ran="attack ran"),
     cell("the scratch disk is filled", """\
 written = 0

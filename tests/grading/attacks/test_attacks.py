@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from lstmlab.grading import grade as grading
 from lstmlab.grading.sandbox import Limits
 
 from . import colluding, forging, patching, resources, stealing, surgery, system_calls
@@ -90,10 +91,20 @@ def test_seeds_of_another_student_are_others():
     assert len(seeds()) == len(release().tests)
 
 
-CARRY = """\
-import mmap
+def test_outputs_of_all_cells_together_are_capped(monkeypatch):
+    """Cells that each stay within their limit fill neither the grader's memory nor its disk."""
+    monkeypatch.setattr(grading, "MAX_NOTEBOOK", 1000)
+    outcome = attempt(encoded(notebook(before=("print('x' * 700)",) * 3)), Limits(seconds=1))
+    assert (outcome.shown.count("x" * 700), outcome.shown.count("more output was cut off")) == (1, 2)
+    assert outcome.graded.earned == 2
 
-SHARED = mmap.mmap(-1, 2**20)
+
+CARRY = """\
+import mmap, os
+
+file = os.open("/dev/shm/carried", os.O_RDWR | os.O_CREAT)
+os.truncate(file, 2**20)
+SHARED = mmap.mmap(file, 2**20)
 
 def sigmoid(x):
     SHARED.write(np.asarray(x, float).tobytes().hex().encode() + b"\\n")

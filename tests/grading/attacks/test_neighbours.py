@@ -81,11 +81,12 @@ def test_a_hostile_neighbour_takes_neither_points_nor_answers():
 
 
 def test_what_a_student_leaves_in_memory_is_not_found_by_the_next():
-    """The one graded before kept a mark in memory and on disk; the next one searches both."""
+    """The one graded before kept a mark in memory, on disk and on its open files; the next one searches them all."""
     left = code("kept = [('left' + 'behind') * 1000 for _ in range(100)]\n"
-                "open('/tmp/left', 'w').write(kept[0]), open('/dev/shm/left', 'w').write(kept[0])")
+                "open('/tmp/left', 'w').write(kept[0]), open('/dev/shm/left', 'w').write(kept[0])\n"
+                "import fcntl, os\nfcntl.fcntl(1, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)")
     search = code("""\
-import os
+import fcntl, os
 needle, found = bytes(reversed(b'dnihebtfel')) * 2, 0
 for line in open('/proc/self/maps').read().splitlines():
     begin, end = (int(part, 16) for part in line.split()[0].split('-'))
@@ -94,11 +95,12 @@ for line in open('/proc/self/maps').read().splitlines():
             found += needle in os.pread(os.open('/proc/self/mem', os.O_RDONLY), end - begin, begin)
         except (OSError, OverflowError):
             pass
-print('searched', found, os.path.exists('/tmp/left'), os.path.exists('/dev/shm/left'))""")
+print('searched', found, os.path.exists('/tmp/left'), os.path.exists('/dev/shm/left'),
+      fcntl.fcntl(1, fcntl.F_GETFL) & (os.O_NONBLOCK | os.O_APPEND))""")
     first = notebook()
     first["cells"].insert(0, left)
     second = notebook()
     second["cells"].insert(0, search)
     assert graded(encoded(first), "before").earned == 2
     own = shown(graded(encoded(second), "after"))
-    assert re.search(r"searched [01] False False", own), own[:2000]
+    assert re.search(r"searched [01] False False 0\n", own), own[:2000]
