@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from .sandbox import SandboxUnavailable, require_sandbox
 from .submission import Unreadable, read_once
 
 WORTH_A_CLUSTER = 20               # notebooks a worker: for fewer, starting one takes longer than it saves
+FAILED_TWICE = "grading it failed twice"
 ROUNDS = 3                         # how often what is handed in anew while grading is graded in the same run
 
 
@@ -264,8 +265,9 @@ class ClassRun:
             elif isinstance(result, SandboxUnavailable):
                 raise result
             elif failed:
-                why = f"grading it failed twice; {type(result).__name__}: {str(result)[:300]}"
-                yield self.save(handed, grading.ungraded(handed.release, grading.LOOK, why, handed.digest))
+                graded = grading.ungraded(handed.release, grading.LOOK, FAILED_TWICE, handed.digest)
+                why = f"{FAILED_TWICE}; {type(result).__name__}: {str(result)[:300]}"         # for instructors alone
+                yield self.save(handed, replace(graded, reason=why))
             else:
                 yield self.save(handed, result)
 

@@ -105,7 +105,7 @@ def write_moodle(file: TextIO, gradebook: Gradebook, found: Sequence[dict]) -> N
         kinds = known.get(row["student_id"], {})
         number = kinds.get(f"moodle participant of {row['assignment']}")
         name = " ".join(filter(None, (row["first_name"], row["last_name"]))) or row["student_id"]
-        said = "" if "score" in row else f"{row['status']}: {row['reason']}" if row["reason"] else row["status"]
+        said = "" if "score" in row else ": ".join(filter(None, (row["status"], grading.told(row["reason"]))))
         writer.writerow([f"Participant {number}" if number else "", inert(name),
                          inert(kinds.get("moodle id number", "")), inert(row["email"]), inert(row["status"]),
                          row.get("score", ""), row["max_score"], "-", inert(said)])

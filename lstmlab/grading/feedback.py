@@ -159,7 +159,7 @@ def page_of(course: Course, gradebook: Gradebook, release: Release, row, title: 
              if notebook == release.name}
     results = [result(score, marks.get(score.cell)) for score in in_order(scores, release)]
     cells = [] if row.status == grading.FAILED else notebook_cells(course, release, row.student, results)
-    ending = ENDINGS.get(row.status, "").format(reason=row.reason.rstrip("."))
+    ending = ENDINGS.get(row.status, "").format(reason=grading.told(row.reason).rstrip("."))
     return render("feedback.html.j2", title=title, release=release, student=row.student,
                   course=course.directories.course_id, ending=ending, results=results, cells=cells,
                   total=total(results, submission, release.name), notes=json.loads(row.notes),

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import importlib.metadata
 import platform
+import re
 import time
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ import lstmlab
 from lstmlab import checks
 from lstmlab.checks import Verdict, wire
 
-from .outputs import clean_outputs, message
+from .outputs import MAX_NOTEBOOK, clean_outputs, length, message
 from .release import Release, TestCall
 from .runtime import PACKAGE
 from .sandbox import PATIENCE, Limits, Sandbox, SandboxDied, SandboxTimeout
@@ -243,13 +244,15 @@ def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool) ->
     """Run the cells in order; return outputs by cell number, replies by grade_id, and whether time ran out.
 
     A cell that kills its process or never answers is left out of a fresh run, so that it costs itself alone. What
-    is left when the notebook as a whole has lasted too long is not run: it counts as out of time.
+    is left when the notebook as a whole has lasted too long is not run: it counts as out of time. A function that is
+    missing since its cell did not come to its end has no verdict.
     """
     stuck: dict[int, str] = {}
     end = time.monotonic() + WHOLE * PATIENCE * limits.seconds
     while True:
-        shown, replies, late = {}, {}, "timed out" in stuck.values()
+        shown, replies, late, room = {}, {}, "timed out" in stuck.values(), MAX_NOTEBOOK
         with Sandbox(limits, seeds.own, confined) as sandbox:
+            unfinished: list[str] = []
             for number, cell in enumerate(submission.cells):
                 test = cell.released.test if cell.released else None
                 if cell.cell_type != "code":
@@ -259,16 +262,22 @@ def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool) ->
                     stuck.setdefault(number, "timed out")
                 if number in stuck:
                     record_stuck(cell, test, stuck[number], number, shown, replies)
+                    unfinished.append(cell.source)
                     continue
                 try:
                     if test:
                         grade_id = cell.released.grade_id
                         replies[grade_id] = ask(sandbox, test, seeds.checks[grade_id], seeds.own)
                         late |= replies[grade_id].get("timed_out") is True
+                        if replies[grade_id].get("absent") is True and mentioned(test.function, unfinished):
+                            replies[grade_id] = {"died": "the cell it is in did not come to its end"}
                     else:
                         reply = sandbox.run_cell(cell.source)
-                        shown[number] = clean_outputs(reply.get("outputs"))
-                        late |= reply.get("timed_out") is True
+                        shown[number] = clean_outputs(reply.get("outputs"), room)
+                        room -= length(shown[number])
+                        if reply.get("timed_out") is True:
+                            late = True
+                            unfinished.append(cell.source)
                 except SandboxDied as error:
                     late |= isinstance(error, SandboxTimeout)
                     stuck[number] = "timed out" if isinstance(error, SandboxTimeout) else str(error)
@@ -277,6 +286,11 @@ def run(submission: Submission, seeds: Seeds, limits: Limits, confined: bool) ->
                 return shown, replies, late
         if len(stuck) > MAX_STUCK:
             return shown, replies, late
+
+
+def mentioned(name: str, sources: list[str]) -> bool:
+    """Whether a name stands in one of these cells."""
+    return any(re.search(rf"\b{re.escape(name)}\b", source) for source in sources)
 
 
 def record_stuck(cell: Cell, test: TestCall | None, why: str, number: int, shown: dict, replies: dict) -> None:
@@ -346,6 +360,17 @@ def summary(marks) -> tuple[str, str]:
         if cells:
             return status, f"{of_mark}: {', '.join(cells)}"
     return GRADED, ""
+
+
+def told(reason: str) -> str:
+    """What of a reason is the student's to read; behind a semicolon stands what its instructor needs.
+
+    Examples
+    --------
+    >>> told("grading it failed twice; OSError: no room on /srv")
+    'grading it failed twice'
+    """
+    return reason.partition("; ")[0]
 
 
 # -- the executed notebook -----------------------------------------------------------------------------

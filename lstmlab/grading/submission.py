@@ -102,7 +102,7 @@ def read_submission(raw: bytes, release: Release) -> Submission:
     if not isinstance(notebook, dict) or notebook.get("nbformat") != 4 or not isinstance(notebook.get("cells"), list):
         raise Unreadable("it is no notebook of format 4 (a dictionary with nbformat 4 and a list of cells)")
     if len(notebook["cells"]) > MAX_CELLS:
-        raise Unreadable(f"it has {len(notebook['cells'])} cells; at most {MAX_CELLS} are graded")
+        raise Unreadable(f"it has {len(notebook['cells'])} cells (at most {MAX_CELLS} are graded)")
     matching = Matching(release)
     for number, cell in enumerate(notebook["cells"]):
         matching.take(number, cell)

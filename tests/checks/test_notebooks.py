@@ -1,6 +1,7 @@
 """The authored notebooks and their checks agree."""
 
 import re
+import time
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ import pytest
 from nbgrader.preprocessors import ClearSolutions
 
 from lstmlab.checks import probe, problem_set, problem_sets
+from lstmlab.grading.sandbox import Limits
 
 SOLUTIONS = Path(__file__).parents[2] / "solutions"
 
@@ -90,11 +92,13 @@ def test_points_in_the_text_are_the_checks(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_notebook_runs_from_top_to_bottom(name, capsys):
-    """With its solutions every cell runs, pictures included, and every check is right."""
+    """With its solutions every cell runs, pictures included, in its 20 s of CPU, and every check is right."""
     matplotlib.use("Agg")
     space = {"__name__": "__main__"}
     for cell in read(name).cells:
         if cell.cell_type == "code":
+            begun = time.process_time()
             exec(compile(cell.source, cell.id, "exec"), space)
+            assert time.process_time() - begun < Limits().seconds, cell.source
     space["plt"].close("all")
     assert re.findall(r"✓ (\w+): right", capsys.readouterr().out) == [check.name for check in problem_set(name)]

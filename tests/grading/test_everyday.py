@@ -14,9 +14,10 @@ import pytest
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.utils import parse_utc
 
+from lstmlab.grading import grade
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import CourseError, open_course
-from lstmlab.grading.gradebook import find_record, stands, worst_status
+from lstmlab.grading.gradebook import find_record, stands, submissions_of, worst_status
 from lstmlab.grading.sandbox import Limits
 
 SET = "ps3-lstm-forward"
@@ -151,6 +152,32 @@ def test_a_folder_left_by_a_kill_is_graded(course, sample):
     (left / f"{SET}.ipynb").write_text("{}")
     assert autograde(course, force=False)["success"]
     assert sum(scores(course, "ada")[0].values()) == 17
+
+
+@pytest.mark.parametrize("what", ["submission", "release", "checks"])
+def test_what_changed_is_graded_again_and_nothing_else_is(course, monkeypatch, what):
+    """A record stands for the bytes, the release and the checks that it was made of, and says with which versions."""
+    path = hand_in(course, "ada", b"no notebook")
+    assert [outcome.fresh for _ in range(2) for outcome in grade_class(course, SET)] == [True, False]
+    if what == "submission":
+        path.write_bytes(b"no notebook again")
+    elif what == "release":
+        released = course.root / "exercises" / SET / f"{SET}.ipynb"
+        released.write_text(released.read_text() + " ")
+    else:
+        monkeypatch.setattr(grade, "checks_digest", lambda: "changed")
+    assert [outcome.fresh for outcome in grade_class(course, SET)] == [True]
+    with course.gradebook() as gradebook:
+        record, = submissions_of(gradebook, SET)
+    assert json.loads(record.versions).keys() == {"lstmlab", "python", "numpy", "torch"}
+
+
+def test_the_log_has_no_word_of_a_submission(course):
+    """Statuses and reasons alone: whoever reads logs does not read answers."""
+    hand_in(course, "ada", b"my own words")
+    said = autograde(course)["log"]
+    assert "ada: failed (it is not readable as a notebook" in said
+    assert "own words" not in said
 
 
 def test_an_unknown_student_is_said_and_not_made_up(course, sample):

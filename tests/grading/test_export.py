@@ -34,7 +34,7 @@ def marked(released, tmp_path, monkeypatch):
         take_over(gradebook, read_roster(path)[1])
         gradebook.add_student("absent", first_name=EVIL, last_name="<b>", email="@example.org")
         gradebook.add_student("pending")
-        for student, reason in (("ada", ""), ("emil", "it is no notebook"), ("pending", "")):
+        for student, reason in (("ada", ""), ("emil", "it is no notebook; at /srv/x"), ("pending", "")):
             gradebook.add_submission(SET, student)
             graded = ungraded(release, "failed" if reason else "graded", reason)
             if student in ("ada", "pending"):
@@ -67,7 +67,7 @@ def test_canvas_gets_its_columns_and_empty_cells_for_what_has_no_mark(marked):
     assert by_name["One, Emil"] == ["102", "S-2", "emil", "Monday and Tuesday", ""]
     assert {row[-1] for name, row in by_name.items() if name != "Two, Ada"} == {""}
     assert "3 marks missing" in said
-    assert f"emil, {SET}: failed: it is no notebook" in said
+    assert f"emil, {SET}: failed: it is no notebook; at /srv/x" in said
 
 
 def test_canvas_gets_several_sets_in_one_file(marked):

@@ -14,7 +14,9 @@ from lstmlab.checks import probe
 from lstmlab.grading import classrun, grade, sandbox
 from lstmlab.grading.classrun import grade_class
 from lstmlab.grading.course import CourseError, open_course
+from lstmlab.grading.feedback import write_feedback
 from lstmlab.grading.release import ReleaseError
+from tests.grading.attacks import harness as attacks
 from tests.test_house import MAY_IMPORT
 
 SET = "ps3-lstm-forward"
@@ -101,6 +103,16 @@ def test_a_function_that_ends_its_process_gets_no_verdict(course, sample):
     assert sum(filter(None, marks.values())) == 16
 
 
+@pytest.mark.parametrize("end", ["import os\nos._exit(0)", "while True:\n    pass"], ids=["ends", "loops"])
+def test_a_function_whose_cell_did_not_come_to_its_end_is_no_silent_zero(end):
+    """Its definition stands behind what ended the cell: no verdict, a reason, and a human who looks."""
+    made = attacks.notebook({"sigmoid": f"{end}\n{attacks.SIGMOID}"})
+    graded = attacks.graded(attacks.encoded(made), limits=sandbox.Limits(seconds=1))
+    mark = next(mark for mark in graded.marks if mark.check == "sigmoid")
+    assert (mark.earned, mark.status, graded.status) == (None, "no verdict", "needs a look")
+    assert "did not come to its end" in mark.text
+
+
 def test_a_deleted_test_cell_is_judged_all_the_same(course, sample):
     """Deleting a test neither helps nor harms."""
     hand_in(course, sample, "perfect", change=lambda notebook: notebook.cells.pop(
@@ -148,6 +160,9 @@ def test_a_grader_that_breaks_leaves_no_old_mark(course, sample, monkeypatch):
     marks, by_hand = scores(course, "a")
     assert set(marks.values()) == {None}
     assert by_hand == set(marks)
+    page, = write_feedback(course, SET, ("a",))
+    assert "grading it failed twice" in page.path.read_text()
+    assert "the grader broke" not in page.path.read_text()         # which may name files and addresses of the grader's
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(course, sample, monkeypatch):

@@ -1,6 +1,7 @@
 """Only text, errors and raster pictures leave the sandbox."""
 
 import base64
+import struct
 
 import nbformat
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import strategies as st
 
 from lstmlab.grading.outputs import MAX_TEXT, clean_outputs
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+
+def png(width, height):
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)).decode()
+
+
+def jpeg(width, height):
+    tables = b"\xff\xd8\xff\xe0" + struct.pack(">H", 16) + bytes(14)
+    return base64.b64encode(tables + b"\xff\xc0" + struct.pack(">HBHH", 17, 8, height, width) + bytes(12)).decode()
+
+
+PNG = png(600, 300)
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(),
                         lambda inner: st.lists(inner) | st.dictionaries(
                             st.sampled_from(["output_type", "data", "text", "name", "text/plain", "traceback"]), inner))
@@ -31,6 +42,13 @@ def test_a_picture_is_kept():
     """A PNG stays as it is."""
     output, = clean_outputs(rich(**{"image/png": PNG}))
     assert output.data["image/png"] == PNG
+
+
+@pytest.mark.parametrize(("mime", "make"), [("image/png", png), ("image/jpeg", jpeg)])
+def test_a_picture_that_unpacks_to_gigabytes_is_dropped(mime, make):
+    """A few bytes may claim any number of pixels, and the instructor's browser would make room for them."""
+    pictures = [clean_outputs(rich(**{mime: make(*size)}))[0].data for size in ((4096, 4096), (60_000, 60_000), (0, 9))]
+    assert [mime in data for data in pictures] == [True, False, False]
 
 
 @pytest.mark.parametrize("image", ["not base64!", base64.b64encode(b"<svg onload=alert(1)>").decode(), 7, None])
