@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import struct
+import sys
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -17,6 +19,7 @@ MAX_CELL = 4 * 2**20               # characters of all outputs of a cell
 MAX_NOTEBOOK = 12 * 2**20          # characters of all outputs of a notebook
 MAX_OUTPUTS = 50                   # outputs of a cell
 _SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+_PYTHON = os.path.realpath(sys.base_prefix)                        # often below somebody's home; tracebacks name it
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\ud800-\udfff]")      # keeps \t \n \r and ESC
 
 
@@ -69,8 +72,8 @@ def message(words: str) -> NotebookNode:
 
 
 def text(value: object) -> str:
-    """A printable string of limited length."""
-    return _UNPRINTABLE.sub("�", value[:MAX_TEXT]) if isinstance(value, str) else ""
+    """A printable string of limited length, in which the interpreter lies where it does on most machines."""
+    return _UNPRINTABLE.sub("�", value[:MAX_TEXT]).replace(_PYTHON, "/usr") if isinstance(value, str) else ""
 
 
 def is_image(mime: str, value: object) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from lstmlab.grading import sandbox as sandboxes
 from lstmlab.grading import slots
+from lstmlab.grading.outputs import clean_outputs
 from lstmlab.grading.runtime import PACKAGE
 from lstmlab.grading.sandbox import Limits, Sandbox, SandboxDied, SandboxUnavailable
 
@@ -251,6 +252,13 @@ def test_the_environment_holds_nothing_of_the_graders(sandbox, monkeypatch):
     monkeypatch.setenv("LSTMLAB_TEST_TOKEN", "secret")
     with Sandbox(LIMITS, seed=1) as fresh:
         assert "TOKEN" not in value(fresh, "import os; print(dict(os.environ))")
+
+
+def test_a_traceback_does_not_tell_where_the_grader_lives(sandbox):
+    """The interpreter lies inside where it does outside, often below a home; what is shown says /usr."""
+    shown = str(clean_outputs(sandbox.run_cell("import json; json.loads('x')")["outputs"]))
+    assert "json/decoder.py" in shown
+    assert sys.base_prefix == "/usr" or sys.base_prefix not in shown
 
 
 def test_an_endless_cell_is_stopped(sandbox):
