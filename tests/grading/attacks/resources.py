@@ -130,7 +130,7 @@ def spin():
         pass
 for _ in range(20):
     threading.Thread(target=spin,
-        daemon=True).start()""" + RAN, keeps=0.0, ran="attack ran|left out|no verdict|timed out",
+        daemon=True).start()""" + RAN, keeps=0.0, ran="attack ran|left out|no verdict|used more",
          full=True),
     cell("forks spin", """\
 for _ in range(6):
