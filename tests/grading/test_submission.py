@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstmlab.grading.release import Release, ReleasedCell, ReleaseError, TestCall, read_call
@@ -103,6 +103,7 @@ def test_what_is_no_notebook_is_unreadable_with_a_reason(raw):
         read_submission(raw, RELEASE)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])        # however busy the machine is
 @given(st.lists(st.recursive(
     st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
         st.sampled_from(["cell_type", "source", "metadata", "nbgrader", "grade_id"]), inner | st.just("code"))),
