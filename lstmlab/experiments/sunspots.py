@@ -475,6 +475,7 @@ def picture(study: dict[str, Any]) -> Any:
         axes[0].set_xticks(range(len(ahead)), study["horizons"])
         axes[0].set(xlabel="years ahead", ylabel="error", ylim=(0, None))
         figure.legend(loc="outside upper center", ncols=3)
+        figure.get_layout_engine().set(hspace=0.08)
         for ax, column in zip(axes[1:], (0, len(ahead) - 1), strict=True):
             ax.plot(years, study["observed"], color="black", alpha=0.55, label="observed")
             for name, forecasts in study["forecasts"].items():

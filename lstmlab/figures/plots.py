@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Any
@@ -97,7 +98,7 @@ def fingerprints(errors: Mapping[str, Mapping[str, float]], *, title: str, toler
         ax.set(xticks=range(len(columns)), yticks=range(len(errors)), xlim=(-0.6, len(columns) - 0.4),
                ylim=(len(errors) - 0.4, -0.6))
         ax.set_xticklabels([_as_symbol(name) for name in columns])
-        ax.set_yticklabels(list(errors), fontsize=14.5)
+        ax.set_yticklabels(map(_with_symbols, errors), fontsize=14.5)
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.spines[["left", "bottom"]].set_visible(False)
@@ -108,6 +109,11 @@ def _as_symbol(name: str) -> str:
     """The name of an array in a report as the book's symbol: ``xs`` is x, ``h0`` is h with index 0."""
     letter, index = (name[0], name[1:].lstrip("_")) if name != "xs" else ("x", "")
     return f"${letter}_{{{index}}}$" if index else f"${letter}$"
+
+
+def _with_symbols(term: str) -> str:
+    """The name of a term for matplotlib, with an index in braces, such as ``C_{t−1}``, set as one."""
+    return re.sub(r"\w+_\{[^}]*\}", lambda symbol: f"${symbol[0]}$", term)
 
 
 def _keep_ids_apart(root: ET.Element, salt: str) -> None:

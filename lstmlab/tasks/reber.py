@@ -101,6 +101,11 @@ def continual_reber(rng: np.random.Generator, length: int, batch: int) -> Reber:
     ValueError
         If a number is below 1.
 
+    Notes
+    -----
+    **Baseline.** As in `embedded_reber`: who forgets the second symbol of a string is right everywhere but at its last
+    but one, and there half of the time; so hardly any stream is right throughout.
+
     References
     ----------
     F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget: continual prediction with LSTM", Neural Computation
