@@ -147,7 +147,7 @@ class AblatedLSTM(MemoryCell):
         """
         self._check_step(params, x, state)
         h_prev, C_prev, *gates_prev = state
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         f = self._gate(params, "f", hx, C_prev, gates_prev)
         i = 1 - f if self.coupled else self._gate(params, "i", hx, C_prev, gates_prev)
         z_C = hx @ params["W_C"].T + params["b_C"]
@@ -186,7 +186,7 @@ class AblatedLSTM(MemoryCell):
         x, h_prev, C_prev, gates_prev, f, i, C_tilde, C, o = tape
         dh, dC, *dgates = self._check_state("dstate", dstate, len(x))
         df_later, di_later, do_later = dgates or (0, 0, 0)
-        p_f, p_i, p_o = (params.get(f"p_{gate}", 0) for gate in "fio")           # 0 where there is no peephole
+        p_f, p_i, p_o = (params.get(f"p_{gate}", 0) for gate in "fio")  # 0: no peephole
         hx = np.concatenate([h_prev, x], axis=1)
         do = do_later + dh * (np.tanh(C) if self.squash_output else C)
         dz_o = do * o * (1 - o)

@@ -97,7 +97,7 @@ class CIFGLSTM(MemoryCell):
         """
         self._check_step(params, x, state)
         h_prev, C_prev = state
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         f = sigmoid(hx @ params["W_f"].T + params["b_f"])
         i = 1 - f
         C_tilde = np.tanh(hx @ params["W_C"].T + params["b_C"])

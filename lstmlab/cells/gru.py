@@ -36,7 +36,8 @@ class GRU(Cell):
     .. math::
 
         \text{before:}\quad n_t &= \tanh(W_n \cdot [r_t \odot h_{t-1}, x_t] + b_n) \\
-        \text{after:}\quad n_t &= \tanh(W_n^x x_t + b_n + r_t \odot (W_n^h h_{t-1} + b_{hn}))
+        \text{after:}\quad n_t &= \tanh(W_n^x x_t + b_n \\
+            &\qquad + r_t \odot (W_n^h h_{t-1} + b_{hn}))
 
     And z is what is carried on of the old state, as in torch and Cho's paper, or what is taken of the
     candidate, as in Chung's:
@@ -133,7 +134,7 @@ class GRU(Cell):
         self._check_step(params, x, state)
         h_prev, = state
         W_nh, W_nx = params["W_n"][:, :self.hidden_size], params["W_n"][:, self.hidden_size:]
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         z = sigmoid(hx @ params["W_z"].T + params["b_z"])
         r = sigmoid(hx @ params["W_r"].T + params["b_r"])
         if self.reset == "before":

@@ -104,7 +104,7 @@ class LSTM(MemoryCell):
         """
         self._check_step(params, x, state)
         h_prev, C_prev = state
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         f = sigmoid(hx @ params["W_f"].T + params["b_f"])
         i = sigmoid(hx @ params["W_i"].T + params["b_i"])
         C_tilde = np.tanh(hx @ params["W_C"].T + params["b_C"])

@@ -93,7 +93,7 @@ class LSTM1997(MemoryCell):
         """
         self._check_step(params, x, state)
         h_prev, C_prev = state
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         i = sigmoid(hx @ params["W_i"].T + params["b_i"])
         C_tilde = np.tanh(hx @ params["W_C"].T + params["b_C"])
         C = C_prev + i * C_tilde

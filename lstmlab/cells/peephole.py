@@ -113,8 +113,8 @@ class PeepholeLSTM(MemoryCell):
         """
         self._check_step(params, x, state)
         h_prev, C_prev = state
-        p_f, p_i, p_o = (params.get(f"p_{gate}", 0) for gate in "fio")           # 0 where there is no peephole
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        p_f, p_i, p_o = (params.get(f"p_{gate}", 0) for gate in "fio")  # 0: no peephole
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         f = sigmoid(hx @ params["W_f"].T + params["b_f"] + p_f * C_prev)
         i = sigmoid(hx @ params["W_i"].T + params["b_i"] + p_i * C_prev)
         C_tilde = np.tanh(hx @ params["W_C"].T + params["b_C"])

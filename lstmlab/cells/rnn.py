@@ -85,7 +85,7 @@ class RNN(Cell):
         """
         self._check_step(params, x, state)
         h_prev, = state
-        hx = np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)
+        hx = np.concatenate([h_prev, x], axis=1)                # (B, H+I)
         h = np.tanh(hx @ params["W_h"].T + params["b_h"])
         return HState(h), RNNTape(x, h_prev, h)
 

@@ -60,7 +60,7 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, eps: flo
             x_k = moved[k]
             values.append((float(_require_scalar(f(moved))), x_k))
         (above, x_above), (below, x_below) = values
-        gradient[k] = (above - below) / (x_above - x_below)       # the step as it was stored, not as it was meant
+        gradient[k] = (above - below) / (x_above - x_below)         # the step as it was stored
     return gradient
 
 

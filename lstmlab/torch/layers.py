@@ -224,7 +224,8 @@ class GRU(Recurrent):
         z_t &= \sigma(W_z \cdot [h_{t-1}, x_t] + b_z) \\
         r_t &= \sigma(W_r \cdot [h_{t-1}, x_t] + b_r) \\
         \text{reset before:}\quad n_t &= \tanh(W_n \cdot [r_t \odot h_{t-1}, x_t] + b_n) \\
-        \text{reset after:}\quad n_t &= \tanh(W_n^x x_t + b_n + r_t \odot (W_n^h h_{t-1} + b_{hn})) \\
+        \text{reset after:}\quad n_t &= \tanh(W_n^x x_t + b_n \\
+            &\qquad + r_t \odot (W_n^h h_{t-1} + b_{hn})) \\
         \text{carry z:}\quad h_t &= z_t \odot h_{t-1} + (1 - z_t) \odot n_t \\
         \text{carry 1−z:}\quad h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
 

@@ -23,6 +23,11 @@ HIDDEN = """() => {                                     // text that is there an
     return cut;
 }"""
 
+TOO_WIDE = """() => [...document.querySelectorAll("article mjx-container:not(table *)")].filter(e =>
+    e.hasAttribute("display") ? e.scrollWidth > e.clientWidth + 1
+        : e.getBoundingClientRect().right > e.closest("p, li, dt, dd, div").getBoundingClientRect().right + 2)
+    .map(e => e.textContent.slice(0, 80))"""
+
 
 @pytest.fixture(scope="module", params=PAGES)
 def page(request, browser, address):
@@ -61,6 +66,14 @@ def test_mathematics_is_set(page):
     assert RAW.findall(prose) == []
 
 
+def test_nothing_is_left_as_source(page):
+    """No table, role or directive stands in the text as it was written, and no number as Python prints it."""
+    prose = page.eval_on_selector_all("article :is(p, li, td)", "es => es.map(e => e.textContent)")
+    assert [text for text in prose if re.search(r"\|\s*:?-{3}|\{(doc|eq|ref|cite|glue)[:}]|:::", text)] == []
+    pasted = page.eval_on_selector_all(".pasted-text", "es => es.map(e => e.textContent)")
+    assert [text for text in pasted if re.search(r"\de[+-]\d|^-\d", text)] == []
+
+
 def test_mathematics_can_be_heard(page):
     """Behind every formula stands its MathML for a screen reader, and what is drawn is not read out twice."""
     silent = page.eval_on_selector_all("mjx-container", """es => es.filter(e =>
@@ -69,13 +82,15 @@ def test_mathematics_can_be_heard(page):
 
 
 def test_page_fits_a_phone(page):
-    """At 390 pixels no page scrolls sideways."""
+    """At 390 pixels no page scrolls sideways, no equation sticks out of its box, and none has to be scrolled."""
     page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_timeout(400)                                      # until the equations have been fitted
     width = page.evaluate("document.documentElement.scrollWidth")
     page.evaluate("window.scrollTo(100, 0)")
-    moved = page.evaluate("window.scrollX")
+    moved, cut = page.evaluate("window.scrollX"), page.evaluate(TOO_WIDE)
     page.set_viewport_size({"width": 1280, "height": 900})
     assert (width, moved) == (390, 0)
+    assert cut == []
 
 
 def test_text_may_be_twice_as_large(page):
@@ -107,6 +122,20 @@ def test_page_in_every_size_and_theme(visit, record_property, name, scheme):
         assert violations(page) == [], width
     assert page.complaints == []
     record_property("views", len(WIDTHS))
+
+
+def test_shown_code_fits_its_column(page):
+    """At 1280 pixels no code of a chapter that is open to be read is cut off at the right: nobody has to scroll it."""
+    cut = page.eval_on_selector_all(".cell:not(.tag_hide-input) > .cell_input pre, .cell_output pre", """es => es
+        .filter(e => e.clientWidth > 10 && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80))""")
+    assert cut == []
+
+
+def test_figures_stand_on_the_page_itself(page):
+    """No figure stands on a plate of its own, which would not follow the theme."""
+    grounds = page.eval_on_selector_all(".cell_output .text_html:has(.lstmlab-svg)",
+                                        "es => es.map(e => getComputedStyle(e).backgroundColor)")
+    assert set(grounds) <= {"rgba(0, 0, 0, 0)"}
 
 
 def test_no_image_is_larger_than_shown(page):
