@@ -58,13 +58,13 @@ def address(book):
 
 @pytest.fixture
 def visit(browser, address):
-    """Open a page, wait until its mathematics is set, and note what it complained about and asked for."""
+    """Open a page, wait until its mathematics (if any) is set, and note what it complained about and asked for."""
     contexts = []
 
-    def visit(name, width=1280, scheme="light", **options):
+    def visit(name, width=1280, scheme="light", mathematics=True, **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
         contexts.append(context)
-        return opened(context, address, name)
+        return opened(context, address, name, mathematics)
 
     yield visit
     for context in contexts:

@@ -9,8 +9,10 @@ READY = "window.MathJax?.startup?.promise?.then(() => true) ?? !document.querySe
 PATIENCE = 120_000                                      # ms; a busy machine may take long to set a long page
 
 
-def opened(context, address, name):
-    """A new tab with the page in it."""
+def opened(context, address, name, mathematics=True):
+    """A new tab with the page in it; to save time its formulas may be left unset."""
+    if not mathematics:
+        context.route("**/tex-chtml.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.complaints, page.requests = [], []
@@ -18,7 +20,8 @@ def opened(context, address, name):
     page.on("pageerror", lambda e: page.complaints.append(str(e)))
     page.on("request", lambda r: page.requests.append(r.url))
     page.goto(f"{address}/{name}.html", wait_until="load")
-    page.wait_for_function(READY)
+    if mathematics:
+        page.wait_for_function(READY)
     return page
 
 

@@ -40,7 +40,7 @@ def test_wide_equation_scrolls_in_its_own_box(visit):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_diagram_is_visible(visit, scheme):
     """The cell's diagram is on the page, of a readable size, on the page's own ground in both themes."""
-    page = visit("lstm-cell", scheme=scheme)
+    page = visit("lstm-cell", scheme=scheme, mathematics=False)
     diagram = page.locator("svg.lstmlab-svg").first
     assert diagram.is_visible()
     assert diagram.bounding_box()["width"] > 500
@@ -52,7 +52,7 @@ def test_diagram_is_visible(visit, scheme):
 
 def test_theme_switch_changes_the_theme(visit):
     """A press on the switch turns a light page dark: ground, text, and the ink and text of the diagram."""
-    page = visit("lstm-cell")
+    page = visit("lstm-cell", mathematics=False)
     parts = [("body", "backgroundColor"), ("article p", "color"), ("svg.lstmlab-svg text", "fill"),
              ("svg.lstmlab-svg [data-part=C] path", "stroke")]
     before = [colour(page, *part) for part in parts]
@@ -67,7 +67,7 @@ def test_theme_switch_changes_the_theme(visit):
 
 def test_solutions_open_with_a_click(visit):
     """A solution is folded away until its button is pressed."""
-    page = visit("lstm-cell")
+    page = visit("lstm-cell", mathematics=False)
     solution = page.locator("div.solution").first
     inside = solution.locator("p:not(.admonition-title)").first
     folded = inside.bounding_box()
@@ -79,7 +79,7 @@ def test_solutions_open_with_a_click(visit):
 
 def test_code_has_copy_buttons(visit):
     """Every code cell that is shown offers to be copied, and a press copies all of it and nothing else."""
-    page = visit("lstm-cell", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("lstm-cell", permissions=["clipboard-read", "clipboard-write"], mathematics=False)
     cells = page.locator("div.cell_input pre")
     assert page.locator("div.cell_input button.copybtn").count() == cells.count() > 5
     page.locator("div.cell_input").first.hover()
@@ -89,7 +89,7 @@ def test_code_has_copy_buttons(visit):
 
 def test_page_is_saved_as_a_notebook(visit):
     """The menu at the top saves the page as a notebook with all its cells."""
-    page = visit("lstm-cell")
+    page = visit("lstm-cell", mathematics=False)
     page.locator(".dropdown-download-buttons button").first.click()
     link = page.locator(".btn-download-notebook-button").evaluate("e => e.href")
     notebook = json.loads(page.request.get(link).text())

@@ -58,7 +58,7 @@ def test_replay_tells_equal_tensors_apart(input):
     assert torch.allclose(once, again, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", [pytest.param("eager", marks=pytest.mark.full), "aot_eager"])
 def test_compile_without_graph_break(make, backend, input):
     """torch.compile takes every layer whole, forward and backward."""
     layer = make(3, 4)
