@@ -343,7 +343,7 @@ def _edit(name, old, new, why, see=BACKWARD):
 
 
 _MIND = "Compare with the derivation, line by line: what multiplies dC there?"
-_JOIN = "np.concatenate([h_prev, x], axis=1)                                 # (B, H+I)"
+_JOIN = "np.concatenate([h_prev, x], axis=1)                # (B, H+I)"
 _VIA_h = "dC + dh * o * (1 - np.tanh(C) ** 2)"
 _SLOPE = "The slope of σ is y(1 − y), where y is its value: what was saved is y already. "
 _DROPPED = "Autograd takes what backward returns as it is: a None, or zeros, ends the gradient there without a word."
