@@ -81,8 +81,10 @@ class LSTM(Recurrent):
     Notes
     -----
     On the CPU the fused backend uses NumPy's own threads, which ``OPENBLAS_NUM_THREADS`` sets, not
-    `torch.set_num_threads`. On a GPU it forms float32 products as `torch.get_float32_matmul_precision` says, and
-    repeats itself bit for bit as far as cuBLAS does (``CUBLAS_WORKSPACE_CONFIG``): no sum of its own depends on chance.
+    `torch.set_num_threads`. On a GPU it forms float32 products as torch forms its own (in TF32 where
+    ``torch.backends.cuda.matmul`` allows it), and repeats itself bit for bit as far as cuBLAS does
+    (``CUBLAS_WORKSPACE_CONFIG``): no sum of its own depends on chance. While a stream is captured as a CUDA graph,
+    ``"auto"`` takes the loop: the fused backend replays graphs of its own.
 
     Examples
     --------

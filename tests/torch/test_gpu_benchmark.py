@@ -75,6 +75,7 @@ def test_every_section_is_measured_and_shown(benchmark, monkeypatch, tmp_path):
     for said in (*benchmark.CELLS, *benchmark.PRECISIONS, "Measured on one none", "forward and backward", "weights"):
         assert said in shown
     assert "Not measured" not in shown
+    assert "render_markdown_format: myst" in (ROOT / "book" / "gpu.md").read_text()       # or tables stay text
 
 
 def test_it_goes_on_where_it_stopped(benchmark, monkeypatch, tmp_path, capsys):

@@ -107,14 +107,21 @@ def _product(m, at, k, live, w, tile, cols, H, stride, step, d: tl.constexpr, bl
 
 
 @triton.jit
-def _whole(m, zero, d: tl.constexpr, SPLIT: tl.constexpr):
-    """A slot's product (BB, BH) from its SPLIT pieces."""
-    whole = m
+def _added_up(m0, m1, m2, m3, D: tl.constexpr, SPLIT: tl.constexpr):
+    """The slots' products (BB, BH) from their SPLIT pieces, added up for all of them at once."""
     if SPLIT > 1:
-        whole = zero
-        if d >= 0:
-            whole = tl.sum(m, axis=0)
-    return whole
+        if (D[0] >= 0) + (D[1] >= 0) + (D[2] >= 0) + (D[3] >= 0) == 1:
+            only = tl.sum(m0 + m1 + m2 + m3, axis=0)
+            zero = tl.zeros_like(only)
+            m0 = only if D[0] >= 0 else zero
+            m1 = only if D[1] >= 0 else zero
+            m2 = only if D[2] >= 0 else zero
+            m3 = only if D[3] >= 0 else zero
+        else:
+            even, odd = tl.split(tl.sum(tl.join(tl.join(m0, m2), tl.join(m1, m3)), axis=0))
+            m0, m2 = tl.split(even)
+            m1, m3 = tl.split(odd)
+    return m0, m1, m2, m3
 
 
 @triton.jit
@@ -122,8 +129,7 @@ def _products(source, width, rows, live, w, tile0, tile1, tile2, tile3, cols, H,
               D: tl.constexpr, FROM: tl.constexpr, ON_CHIP: tl.constexpr, PRECISION: tl.constexpr,
               BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """For each slot s the product of column block FROM[s] of the source with row block D[s] of the weights."""
-    zero = tl.full((BB, BH), 0.0, tl.float32)
-    m0 = zero
+    m0 = tl.full((BB, BH), 0.0, tl.float32)
     if SPLIT > 1:
         m0 = tl.full((SPLIT, BB, BH), 0.0, tl.float32)
     m1 = m0
@@ -143,8 +149,7 @@ def _products(source, width, rows, live, w, tile0, tile1, tile2, tile3, cols, H,
             m1 = _product(m1, at, k, live, w, 0, cols, H, stride, step, D[1], FROM[1], False, PRECISION, SPLIT)
             m2 = _product(m2, at, k, live, w, 0, cols, H, stride, step, D[2], FROM[2], False, PRECISION, SPLIT)
             m3 = _product(m3, at, k, live, w, 0, cols, H, stride, step, D[3], FROM[3], False, PRECISION, SPLIT)
-    return (_whole(m0, zero, D[0], SPLIT), _whole(m1, zero, D[1], SPLIT), _whole(m2, zero, D[2], SPLIT),
-            _whole(m3, zero, D[3], SPLIT))
+    return _added_up(m0, m1, m2, m3, D, SPLIT)
 
 
 @triton.jit

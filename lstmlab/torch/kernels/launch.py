@@ -208,9 +208,11 @@ def _staying(B, H, device, slots):
     else:
         sms = 1                                                  # the interpreter runs one program at a time
     whole = max(16, triton.next_power_of_2(H))
+    split = min(_WARPS_STAYING, whole // 16)
     for rows, units in ((16, 16), (32, 16), (16, 8), (64, 16), (32, 8)):
         programs = math.ceil(B / rows) * math.ceil(H / units)
-        if programs <= sms and (slots * units + max(1, slots - 1) * rows) * whole * 2 + 2048 <= shared:
-            return {"BB": rows, "BH": units, "BK": whole, "SPLIT": min(_WARPS_STAYING, whole // 16), **options}
+        factors, pieces = 2 * max(1, slots - 1) * rows * whole, 16 * split * rows * units      # one after the other
+        if programs <= sms and 2 * slots * units * whole + max(factors, pieces) + 2048 <= shared:
+            return {"BB": rows, "BH": units, "BK": whole, "SPLIT": split, **options}
     raise RuntimeError(f"the recurrent weights of {slots} gates of {H} units do not stay on a chip of {sms} "
                        f"multiprocessors for a batch of {B}; use launches('graph')")
