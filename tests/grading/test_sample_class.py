@@ -11,7 +11,7 @@ from lstmlab.grading.gradebook import find_record
 from lstmlab.grading.sandbox import Limits
 
 SET = "ps3-lstm-forward"
-LIMITS = Limits(seconds=4)
+LIMITS = Limits(seconds=2)
 
 
 @pytest.fixture(scope="module")
