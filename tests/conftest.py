@@ -17,29 +17,27 @@ from lstmlab.grading.course import open_course
 from lstmlab.grading.handout import release
 
 ROOT = Path(__file__).parent.parent
-# Files that take long, the longest first: begun last, one of them would keep a process busy when the others are done.
+# Files that take long, the longest first: begun late, one of them would keep a process busy when the others are done.
 LONG = [ROOT / "tests" / name for name in (
-    "grading/test_sample_class.py", "grading/test_everyday.py", "checks/test_mistakes.py", "checks/test_judge.py",
-    "grading/test_classrun.py", "grading/test_cluster.py", "test_problem_sets.py", "grading/test_postgresql.py",
-    "grading/attacks/test_attacks.py", "torch/test_transforms.py", "checks/test_training.py", "book/test_pages.py",
-    "book/test_browser.py", "book/test_interactive.py")]
+    "book/test_build.py", "checks/test_mistakes.py", "checks/test_judge.py", "grading/test_everyday.py",
+    "grading/test_sample_class.py", "grading/attacks/test_attacks.py", "checks/test_training.py",
+    "grading/test_cluster.py", "grading/test_classrun.py", "torch/test_transforms.py", "grading/test_postgresql.py",
+    "book/test_pages.py", "book/test_interactive.py", "book/test_browser.py")]
 
 
 def pytest_collection_modifyitems(items):
-    """Order the files for processes side by side: the book's build, what does not wait for it, what reads its pages.
+    """Order the files for processes side by side, so that none waits for another and all are done at the same time.
 
-    The one build takes a process minutes. Who needs its pages before would only wait, so these files come late, and
-    after them only the examples in the package's docstrings, each done in a moment.
+    First comes the book's build, which takes one process minutes, and meanwhile what is long. What reads the book's
+    pages would wait for the build: it comes late. Last come the many short files that fill the end.
     """
     readers = {item.path for item in items if "book" in getattr(item, "fixturenames", ())}
 
     def turn(item):
-        stage = 2 if item.path in readers else 1
-        if item.path == ROOT / "tests" / "book" / "test_build.py":
-            stage = 0
-        elif item.path.is_relative_to(ROOT / "lstmlab"):
-            stage = 3
-        return stage, LONG.index(item.path) if item.path in LONG else len(LONG)
+        place = LONG.index(item.path) if item.path in LONG else len(LONG)
+        if item.path in readers and place > 0:
+            return 2, place
+        return 1 if place < len(LONG) or item.path.is_relative_to(ROOT / "tests" / "grading") else 3, place
 
     items.sort(key=turn)
 
