@@ -31,7 +31,7 @@ def picture(summaries: Sequence[dict[str, Any]]) -> Any:
     import matplotlib.pyplot as plt
 
     with plt.rc_context(plot_style()):
-        figure, axes = plt.subplots(figsize=(8.6, 1.7 + 0.5 * len(rows)))
+        figure, axes = plt.subplots(figsize=(8.6, 1.7 + 0.31 * len(rows)))
         for place, row in enumerate(rows):
             _draw_row(axes, place, row)
         axes.set_xscale("log")
