@@ -67,8 +67,10 @@ grade: .make/venv .make/system .make/book class/.released
 	fi
 	@mkdir -p $(@D) && touch $@
 
+# Each page's kernel warns that its connection, which does not leave this machine, is not encrypted.
 .make/book: .make/venv $(BOOK)
-	$(BIN)/jupyter-book build book --config _config.yml --path-output . --all -n -W --keep-going
+	$(BIN)/jupyter-book build book --config _config.yml --path-output . --all -n -W --keep-going \
+	  2> >(grep -v '^\[IPKernelApp\] WARNING | Kernel is running over TCP' >&2)
 	@mkdir -p $(@D) && touch $@
 
 class/.released: .make/venv $(NOTEBOOKS) $(PACKAGE) nbgrader_config.py
