@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader
 
 HERE = Path(__file__).parent
@@ -123,7 +123,7 @@ def _running_head(name: str, article) -> str:
             f'font: italic 9pt "STIX Two Text", serif; color: #4b5763; }} }}')
 
 
-def print_book(document: Path, pdf: Path) -> list[str]:
+def print_book(browser: Browser, document: Path, pdf: Path) -> list[str]:
     """Lay the document out and print it, twice: the first time tells on which page everything is.
 
     Returns
@@ -131,22 +131,19 @@ def print_book(document: Path, pdf: Path) -> list[str]:
     list of str
         The beginnings of what is wider than the page all the same, and so is cut off.
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": TEXT_WIDTH, "height": 900}, color_scheme="light")
-        page.set_default_timeout(300_000)
-        page.emulate_media(media="print")
-        page.goto(document.as_uri(), wait_until="load")
-        page.wait_for_function("document.fonts.ready.then(() => window.MathJax.startup.promise).then(() => true)")
-        page.evaluate((HERE / "fit.js").read_text())
-        cut_off = page.evaluate(STICKS_OUT)
-        settings = {"path": pdf, "prefer_css_page_size": True, "print_background": True, "tagged": True,
-                    "outline": True}
-        page.pdf(**settings)
-        page.evaluate("""numbers => document.querySelectorAll("[data-for]").forEach(
-            place => { place.textContent = numbers[place.dataset.for] ?? ""; })""", page_numbers(pdf))
-        page.pdf(**settings)
-        browser.close()
+    page = browser.new_page(viewport={"width": TEXT_WIDTH, "height": 900}, color_scheme="light")
+    page.set_default_timeout(300_000)
+    page.emulate_media(media="print")
+    page.goto(document.as_uri(), wait_until="load")
+    page.wait_for_function("document.fonts.ready.then(() => window.MathJax.startup.promise).then(() => true)")
+    page.evaluate((HERE / "fit.js").read_text())
+    cut_off = page.evaluate(STICKS_OUT)
+    settings = {"path": pdf, "prefer_css_page_size": True, "print_background": True, "tagged": True, "outline": True}
+    page.pdf(**settings)
+    page.evaluate("""numbers => document.querySelectorAll("[data-for]").forEach(
+        place => { place.textContent = numbers[place.dataset.for] ?? ""; })""", page_numbers(pdf))
+    page.pdf(**settings)
+    page.close()
     return cut_off
 
 
@@ -166,8 +163,11 @@ def main() -> None:
     document = options.html.parent / "print" / "book.html"
     document.parent.mkdir(exist_ok=True)
     document.write_text(compose(options.html), encoding="utf-8")
-    for beginning in print_book(document.resolve(), options.pdf):
-        print(f"Wider than the page: {beginning}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        for beginning in print_book(browser, document.resolve(), options.pdf):
+            print(f"Wider than the page: {beginning}")
+        browser.close()
     print(f"\nThe book on paper: {_from_here(options.pdf)}   ({len(PdfReader(options.pdf).pages)} pages)\n")
 
 

@@ -59,12 +59,12 @@ def test_contents_name_every_chapter_and_section(soup):
 
 
 @pytest.mark.full
-def test_pdf_is_whole(printing, text, book, tmp_path, record_property):
+def test_pdf_is_whole(browser, printing, text, book, tmp_path, record_property):
     """Printed, nothing is wider than the page, every equation has its number, every link its destination."""
     document, pdf = book.html.parent / "print" / "test.html", tmp_path / "book.pdf"
     document.parent.mkdir(exist_ok=True)
     document.write_text(text, encoding="utf-8")
-    assert printing.print_book(document, pdf) == []
+    assert printing.print_book(browser, document, pdf) == []
     reader = PdfReader(pdf)
     links = [link.get_object() for page in reader.pages for link in page.get("/Annots", ())]
     wanted = {str(link["/Dest"]).removeprefix("/") for link in links if "/Dest" in link}
