@@ -173,8 +173,14 @@ class NotebookShell(InteractiveShell):
     def ask_exit(self):
         """`exit()` ends its cell's line: there is no session to leave."""
 
+    def showtraceback(self, exc_tuple=None, *args, **kwargs):
+        etype, evalue = (exc_tuple or sys.exc_info())[:2]
+        if etype is OutOfTime:                                    # the frame it struck in says nothing; to format it
+            self._showtraceback(etype, evalue, [])                # takes seconds where a cell's threads go on spinning
+        else:
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype, evalue, stb):
-        stb = [] if etype is OutOfTime else stb                   # the frame it struck in says nothing
         self.outputs.add({"output_type": "error", "ename": str(etype.__name__)[:200], "evalue": str(evalue)[:2000],
                           "traceback": [str(line)[:MAX_TEXT] for line in stb][:50]})
 
