@@ -30,6 +30,20 @@ def tanh(x):
 
 
 @triton.jit
+def sigmoid_slope(x):
+    """The slope of `sigmoid` at x, with all its digits: in y (1 - y) few are left where y is next to 1."""
+    e = tl.exp(-tl.abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+@triton.jit
+def tanh_slope(x):
+    """The slope of `tanh` at x, with all its digits."""
+    e = tl.exp(-2.0 * tl.abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+@triton.jit
 def rnn_forward(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl.constexpr):
     z = x0 + m0
     h = tanh(z)
@@ -38,8 +52,7 @@ def rnn_forward(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl.const
 
 @triton.jit
 def rnn_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.constexpr):
-    h = tanh(z0)
-    return dh * (1 - h * h), z1, z2, z3, 0 * dh, dc, v0, v1, v2
+    return dh * tanh_slope(z0), z1, z2, z3, 0 * dh, dc, v0, v1, v2
 
 
 @triton.jit
@@ -54,8 +67,8 @@ def lstm_forward(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl.cons
     i = 0 * c + 1
     if OPTIONS[1]:                                                  # an input gate
         i = sigmoid(z1)
-    if OPTIONS[3]:                                                  # coupled
-        i = 1 - f
+    if OPTIONS[3]:                                                  # coupled: 1 - f
+        i = sigmoid(-z0)
     g = z2
     if OPTIONS[4]:                                                  # tanh of the candidate
         g = tanh(z2)
@@ -74,17 +87,16 @@ def lstm_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.con
     seen, slope = c, 0 * c + 1                                      # what the output gate sees, and its slope
     if OPTIONS[5]:
         seen = tanh(c)
-        slope = 1 - seen * seen
+        slope = tanh_slope(c)
     d3 = 0 * dh
     if OPTIONS[2]:
-        o = sigmoid(z3)
-        d3 = dh * seen * o * (1 - o)
-        dh = dh * o
+        d3 = dh * seen * sigmoid_slope(z3)
+        dh = dh * sigmoid(z3)
     dc = dc + dh * slope + d3 * v2
     g, slope = z2, 0 * c + 1
     if OPTIONS[4]:
         g = tanh(z2)
-        slope = 1 - g * g
+        slope = tanh_slope(z2)
     f = 0 * c + 1
     d0 = 0 * dh
     if OPTIONS[0]:
@@ -92,16 +104,34 @@ def lstm_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.con
         d0 = dc * before
         if OPTIONS[3]:
             d0 = dc * (before - g)
-        d0 = d0 * f * (1 - f)
+        d0 = d0 * sigmoid_slope(z0)
     i = 0 * c + 1
     d1 = 0 * dh
     if OPTIONS[1]:
         i = sigmoid(z1)
-        d1 = dc * g * i * (1 - i)
+        d1 = dc * g * sigmoid_slope(z1)
     if OPTIONS[3]:
-        i = 1 - f
+        i = sigmoid(-z0)
     d2 = dc * i * slope
     return d0, d1, d2, d3, 0 * dh, dc * f + d0 * v0 + d1 * v1, d0 * before, d1 * before, d3 * c
+
+
+@triton.jit
+def _carried(z0, c, n, OPTIONS: tl.constexpr):
+    """A GRU's new state: it keeps z of the old one or, with carry 1-z, 1 - z."""
+    if OPTIONS[0]:
+        z0 = -z0
+    return sigmoid(z0) * c + sigmoid(-z0) * n
+
+
+@triton.jit
+def _carried_backward(z0, z2, before, dh, OPTIONS: tl.constexpr):
+    """Gradients of the pre-activations of z and of the candidate, and what passes by to the old state."""
+    d0 = dh * (before - tanh(z2)) * sigmoid_slope(z0)
+    if OPTIONS[0]:
+        d0 = -d0
+        z0 = -z0
+    return d0, dh * sigmoid(-z0) * tanh_slope(z2), dh * sigmoid(z0)
 
 
 @triton.jit
@@ -111,23 +141,15 @@ def gru_after_forward(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl
     z1 = x1 + m1
     q = m2 + v0
     z2 = x2 + sigmoid(z1) * q
-    keep = sigmoid(z0)
-    if OPTIONS[0]:                                                  # carry 1-z
-        keep = 1 - keep
-    h = keep * c + (1 - keep) * tanh(z2)
+    h = _carried(z0, c, tanh(z2), OPTIONS)
     return z0, z1, z2, q, h, h
 
 
 @triton.jit
 def gru_after_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.constexpr):
-    z, r, n = sigmoid(z0), sigmoid(z1), tanh(z2)
-    keep = z
-    d0 = dh * (before - n) * z * (1 - z)
-    if OPTIONS[0]:
-        keep = 1 - z
-        d0 = -d0
-    d2 = dh * (1 - keep) * (1 - n * n)
-    return d0, d2 * z3 * r * (1 - r), d2, d2 * r, dh * keep, dc, d2 * r, v1, v2
+    d0, d2, past = _carried_backward(z0, z2, before, dh, OPTIONS)
+    dq = d2 * sigmoid(z1)
+    return d0, d2 * z3 * sigmoid_slope(z1), d2, dq, past, dc, dq, v1, v2
 
 
 @triton.jit
@@ -141,26 +163,17 @@ def gru_before_gates(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl.
 def gru_before_state(x0, x1, x2, x3, m0, m1, m2, m3, c, v0, v1, v2, OPTIONS: tl.constexpr):
     """Slot n, whose product was with r⊙h; x0 is by now the whole pre-activation of z."""
     z2 = x2 + m2
-    keep = sigmoid(x0)
-    if OPTIONS[0]:
-        keep = 1 - keep
-    h = keep * c + (1 - keep) * tanh(z2)
+    h = _carried(x0, c, tanh(z2), OPTIONS)
     return x0, x1, z2, x3, h, h
 
 
 @triton.jit
 def gru_before_state_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.constexpr):
-    z, n = sigmoid(z0), tanh(z2)
-    keep = z
-    d0 = dh * (before - n) * z * (1 - z)
-    if OPTIONS[0]:
-        keep = 1 - z
-        d0 = -d0
-    return d0, z1, dh * (1 - keep) * (1 - n * n), z3, dh * keep, dc, v0, v1, v2
+    d0, d2, past = _carried_backward(z0, z2, before, dh, OPTIONS)
+    return d0, z1, d2, z3, past, dc, v0, v1, v2
 
 
 @triton.jit
 def gru_before_gates_backward(z0, z1, z2, z3, c, before, dh, dc, v0, v1, v2, OPTIONS: tl.constexpr):
     """Here dh is the gradient of r⊙h."""
-    r = sigmoid(z1)
-    return z0, dh * before * r * (1 - r), z2, z3, dh * r, dc, v0, v1, v2
+    return z0, dh * before * sigmoid_slope(z1), z2, z3, dh * sigmoid(z1), dc, v0, v1, v2
