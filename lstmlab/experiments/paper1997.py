@@ -16,6 +16,7 @@ from lstmlab import tasks
 from lstmlab.tasks import Lag
 
 from .network1997 import Network1997, Sequences, Weights1997
+from .whole_gradient import WholeGradient1997
 
 NOTHING = np.zeros((0, 0))
 NO_VALUES = np.zeros((0, 0, 0))
@@ -373,6 +374,15 @@ def _reber_with_cross_entropy() -> Iterator[Row]:
             yield replace(row, name="1-3x2-0.5-cross-entropy", network=replace(row.network, **change), deviation=words)
 
 
+def _reber_with_whole_gradient() -> Iterator[Row]:
+    for row in _reber():
+        if row.network.online == "sequence":
+            yield replace(row, name=row.name.replace("-sequence", "-whole"),
+                          network=WholeGradient1997(**vars(row.network)),
+                          deviation="the gradient is whole; in the paper it is cut where an error would leave a cell "
+                                    "or a gate through its net input")
+
+
 def _lags() -> Iterator[Row]:
     one_cell = Network1997(101, 101, 1, 1, "none", output_gates=False, recurrent=False, direct=True, g="logistic",
                            h="identity")
@@ -468,4 +478,5 @@ def _order() -> Iterator[Row]:
                   input_gate_bias=(-2.0, -4.0, -6.0)[:blocks], long=marks == 3)
 
 
-ROWS = (*_reber(), *_reber_with_cross_entropy(), *_lags(), *_two_sequence(), *_adding(), *_order(), *_exchanged())
+ROWS = (*_reber(), *_reber_with_cross_entropy(), *_reber_with_whole_gradient(), *_lags(), *_two_sequence(), *_adding(),
+        *_order(), *_exchanged())

@@ -84,7 +84,8 @@ def fingerprint(row: Row) -> str:
     if row.draw is not None:
         parts.append(hashlib.sha256(b"".join(array.tobytes() for array in row.draw(np.random.default_rng(0), 8))
                                     ).hexdigest())
-    files = {network1997.__file__, *_task_files((*judging.values(), *drawing.values()))}
+    files = {network1997.__file__, inspect.getsourcefile(type(row.network)),
+             *_task_files((*judging.values(), *drawing.values()))}
     return hashlib.sha256("\n".join((*parts, *map(_program, sorted(files)))).encode()).hexdigest()[:16]
 
 

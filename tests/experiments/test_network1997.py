@@ -1,4 +1,4 @@
-"""The network of 1997: the paper's weight counts, and its truncated gradient beside torch's autograd."""
+"""The network of 1997: the paper's weight counts, and its gradients, truncated and whole, beside torch's autograd."""
 
 import itertools
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lstmlab.experiments import Network1997, Sequences
+from lstmlab.experiments import Network1997, Sequences, WholeGradient1997
+from lstmlab.experiments.paper1997 import pick
 
 COUNTS = {
     "1, four blocks of one": (Network1997(7, 7, 4, 1, "gates"), 264),
@@ -43,7 +44,7 @@ def draw(rng, network, symbolic):
 
 
 def descend(network, weights, sequences, rate):
-    """The same training by autograd: the hidden units are cut off where they are read one step later."""
+    """The same training by autograd; for the truncated gradient, hidden units are cut off where they are read later."""
     def squash(kind, z, scale):
         return {"logistic": torch.sigmoid, "linear": lambda z: z, "identity": lambda z: z}.get(
             kind, lambda z: scale * (2 * torch.sigmoid(z) - 1))(z)
@@ -63,7 +64,8 @@ def descend(network, weights, sequences, rate):
         for t in range(length):
             symbol = sequences.symbols[n, t]
             x = torch.tensor(np.eye(network.inputs)[symbol] if symbol >= 0 else sequences.values[n, t])
-            source = torch.cat([x, y.detach()]) if network.recurrent else x
+            earlier = y if isinstance(network, WholeGradient1997) else y.detach()
+            source = torch.cat([x, earlier]) if network.recurrent else x
             net = w[0] @ source + w[1]
             gates = torch.sigmoid(net[cells:])
             opened = gates[:blocks].repeat_interleave(network.cells)
@@ -103,6 +105,33 @@ def test_the_truncated_gradient_is_autograds(network, symbolic):
     network.train(weights, sequences, 0.3)
     for came, array in zip(weights, expected, strict=True):
         np.testing.assert_allclose(came, array, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("network", [
+    WholeGradient1997(3, 2, 2, 2, online="sequence"), WholeGradient1997(3, 2, 3, 1, "gates", online="sequence"),
+    WholeGradient1997(3, 2, 2, 2, "none", cross_entropy=True, h="identity", online="sequence")])
+def test_the_whole_gradient_is_autograds(network):
+    """Nothing is cut: all weights after three sequences equal those of autograd, and so do the errors before."""
+    rng = np.random.default_rng(8)
+    weights = network.init(rng, 0.8)
+    sequences = draw(rng, network, symbolic=True)
+    first = network.train(weights, pick(sequences, slice(1)), 0.0, keep_outputs=True)
+    expected = descend(network, weights, sequences, 0.3)
+    trained = network.train(weights, sequences, 0.3, keep_outputs=True)
+    for came, array in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(came, array, rtol=1e-12, atol=1e-13)
+    for came, array in zip(first, trained, strict=True):
+        np.testing.assert_allclose(array[:1], came, rtol=1e-13)
+
+
+def test_the_whole_gradient_says_what_it_is_not_there_for():
+    """Weights that change at once, or sequences of numbers, get one clear error."""
+    with pytest.raises(ValueError, match="online='sequence'; it was asked for with True, True, False and 'step'"):
+        WholeGradient1997(3, 2, 2, 1)
+    network = WholeGradient1997(3, 2, 2, 1, online="sequence")
+    rng = np.random.default_rng(9)
+    with pytest.raises(ValueError, match="the sequences hold numbers"):
+        network.train(network.init(rng, 0.5), draw(rng, network, symbolic=False), 0.1)
 
 
 def test_online_by_the_step_changes_the_weights_at_once():
