@@ -179,6 +179,8 @@ class Cluster:
             if self.client.status != "running":
                 raise ClusterError("the connection to the cluster was lost") from None
             return error
+        finally:
+            future.release()                                       # or it is graded anew if its worker ends
 
 
 @contextlib.contextmanager
@@ -190,7 +192,9 @@ def local_cluster(workers: int, confined: bool) -> Iterator[Cluster]:
     import dask
     from distributed import Client, LocalCluster
 
-    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.preload": [__name__],
+    # A worker that ended is started anew by its nanny, whom Dask would send home after some seconds without it.
+    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day",
+                "distributed.worker.preload": [__name__],
                 "distributed.scheduler.http.routes": [], "distributed.worker.http.routes": [], **FORGETFUL}
     with (dask.config.set(settings), tempfile.TemporaryDirectory(prefix="lstmlab-") as scratch,
           LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, security=True, memory_limit=0,

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import dask
 import nbformat
 import psutil
 import pytest
@@ -67,8 +68,8 @@ def before():
 
 @pytest.fixture(scope="module")
 def pool(before):
-    """One worker process on this machine."""
-    with local_cluster(1, confined=False) as pool:
+    """One worker process on this machine, however slowly another takes its place: Dask's own patience is none here."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0s"}), local_cluster(1, confined=False) as pool:
         yield pool
 
 
