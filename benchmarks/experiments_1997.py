@@ -38,15 +38,23 @@ def recorded(path):
 
 
 def entry(row, folder, earlier):
-    """A row's entry: from its trials in the folder or, if that holds fewer, the one that was recorded before."""
+    """A row's entry: from its trials in the folder or, if that holds fewer, the one that was recorded before.
+
+    What is told of the day and the versions stays while the outcomes are the same: they are those of the run.
+    """
     from lstmlab.experiments import runs
     trials = runs.records(row, folder)
     before = earlier.get(row.name)
-    if before and before["fingerprint"] == runs.fingerprint(row) and before["trials"] > len(trials):
+    if before and before["fingerprint"] != runs.fingerprint(row):
+        before = None
+    if before and before["trials"] > len(trials):
         words = {key: value for key, value in runs.settings(row).items()
                  if key in ("title", "reading", "deviation", "published")}
         return {**before, **words, "label": runs.label(row, before["successes"], before["trials"])}
-    return {**runs.summary(row, trials), "ran": provenance() if trials else None}
+    now = runs.summary(row, trials)
+    if before and before["outcomes"] == now["outcomes"]:
+        return {**now, "ran": before["ran"]}
+    return {**now, "ran": provenance() if trials else None}
 
 
 def write(path, folder):

@@ -3,6 +3,7 @@
     python benchmarks/studies.py gap-length                 # ten trials of each configuration
     python benchmarks/studies.py gap-length --long          # the longest lag too
     python benchmarks/studies.py odyssey
+    python benchmarks/studies.py odyssey --long             # ten times the updates, in odyssey-long.json
     python benchmarks/studies.py odyssey --table            # print what is recorded, run nothing
 
 Ctrl-C stops it, and the same command goes on where it stopped: outcomes are kept configuration by configuration in
@@ -35,14 +36,15 @@ def main():
     parser.add_argument("--trials", type=int, default=10, help="seeds of each configuration (10)")
     parser.add_argument("--long", action="store_true", help="what takes hours too")
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "_build" / "experiments")
-    parser.add_argument("--output", type=pathlib.Path, help="by default results/NAME.json")
+    parser.add_argument("--output", type=pathlib.Path, help="by default results/STUDY.json")
     parser.add_argument("--table", action="store_true", help="print what is recorded as Markdown; run nothing")
     args = parser.parse_args()
     from lstmlab.experiments.study import Journal, find, run_with_progress, write_report
     module = find(args.name)
-    output = args.output or RESULTS / f"{args.name}.json"
+    study = module.study(args.long)
+    output = args.output or RESULTS / f"{study.name}.json"
     if not args.table:
-        study, ran = module.study(args.long), provenance()
+        ran = provenance()
 
         def write():
             write_report(output, {**module.report(Journal(study, args.folder), args.trials), "ran": ran})

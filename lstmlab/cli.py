@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -415,7 +416,13 @@ def experiment(name, trials, long, workers, folder):
 
         from lstmlab.experiments import REAL_DATA, STUDIES, runs
 
-    console = Console()
+    console, rows = Console(), []
+    if name not in STUDIES + REAL_DATA:
+        try:
+            rows = runs.find(name, long)
+        except ValueError as error:
+            raise click.ClickException(f"{error}, {', '.join(STUDIES + REAL_DATA)}") from None
+    writable(folder)
     if name in STUDIES:
         with stoppable(console):
             run_study(name, trials, long, folder, console)
@@ -424,10 +431,6 @@ def experiment(name, trials, long, workers, folder):
         with stoppable(console):
             run_real_data(name, trials, workers, folder, console)
         return
-    try:
-        rows = runs.find(name, long)
-    except ValueError as error:
-        raise click.ClickException(f"{error}, {', '.join(STUDIES + REAL_DATA)}") from None
     with stoppable(console):
         runs.run_with_progress(rows, folder, trials, workers, console)
     summaries = runs.report(name, rows, folder)
@@ -437,6 +440,15 @@ def experiment(name, trials, long, workers, folder):
                    f"{row['successes']} of {several(row['trials'], 'trial')} successful"
                    + "".join(f" ({words})" for words in (row["label"], runs.distance(row)) if words))
     click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")
+
+
+def writable(folder):
+    """Make a folder; what is wrong with it is said now, and not when the first trial is to be saved."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise click.ClickException(f"nothing can be written in {folder}: {error.strerror}") from None
 
 
 @contextlib.contextmanager
@@ -457,7 +469,7 @@ def run_study(name, trials, long, folder, console):
     what = module.study(long)
     study.run_with_progress(what, folder, trials, console)
     click.echo(study.write_all(module, what, folder, trials))
-    click.echo(f"Table, summary and plot: {folder / name}.md, .json, .svg")
+    click.echo(f"Table, summary and plot: {folder / what.name}.md, .json, .svg")
 
 
 def run_real_data(name, trials, workers, folder, console):

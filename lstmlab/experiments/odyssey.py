@@ -1,6 +1,6 @@
 """A small search-space odyssey: the vanilla LSTM and the eight of Greff et al., each with one part out or in.
 
-The report, `results/odyssey.json`, has
+The report, `results/odyssey.json` (`odyssey-long.json` with ten times the updates), has
 
 - ``problems``, ``variants``, ``trials``, ``plan``, ``rates``, ``hidden_size``: what was the same for all;
 - ``rows``: for each problem and variant ``problem``, ``variant``, ``parameters`` with the readout, ``ran`` (false: not
@@ -56,9 +56,9 @@ def report(journal: Journal, trials: int = TRIALS) -> dict[str, Any]:
     scores = {problem: {row["variant"]: row["scores"] for row in rows if row["problem"] == problem}
               for problem in PROBLEMS}
     tests = {problem: compare(found, VANILLA) if all(found.values()) else None for problem, found in scores.items()}
-    return {"study": "odyssey", "problems": SCORES, "variants": list(NETWORKS), "trials": trials, "rates": list(RATES),
-            "hidden_size": HIDDEN, "level": LEVEL, "plan": dataclasses.asdict(journal.study.plan), "rows": rows,
-            "tests": tests, "claims": claims(tests)}
+    return {"study": journal.study.name, "problems": SCORES, "variants": list(NETWORKS), "trials": trials,
+            "rates": list(RATES), "hidden_size": HIDDEN, "level": LEVEL, "plan": dataclasses.asdict(journal.study.plan),
+            "rows": rows, "tests": tests, "claims": claims(tests)}
 
 
 def _row(journal: Journal, problem: str, variant: str, trials: int) -> dict[str, Any]:

@@ -237,24 +237,44 @@ def _quiet() -> None:
 
 def run_with_progress(rows: Iterable[Row], folder: Path, trials: int | None = None, workers: int | None = None,
                       console: Any = None) -> int:
-    """As `run`, with a bar for each row that has something to do; return how many trials were run."""
+    """As `run`, with a bar for all together and one for each row under way; return how many trials were run.
+
+    A row that is done leaves a line, so that what is under way stays on the screen however many rows there are.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    rows, count = list(rows), 0
+    rows = list(rows)
+    totals = {row.name: row.trials if trials is None else trials for row in rows}
+    have = {row.name: sum(record.seed < totals[row.name] for record in records(row, folder)) for row in rows}
+    left = {name: totals[name] - have[name] for name in totals if have[name] < totals[name]}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("{task.fields[last]}"))
+    count, several = 0, len(left) > 1
     with Progress(*columns, console=console) as progress:
-        bars = {}
-        for row in rows:
-            total = row.trials if trials is None else trials
-            have = sum(record.seed < total for record in records(row, folder))
-            if have < total:
-                bars[row.name] = progress.add_task(row.name, total=total, completed=have, last="")
+        whole = progress.add_task("all trials", total=sum(left.values()), last="", visible=several)
+        bars = {name: progress.add_task(name, total=totals[name], completed=have[name], last="", start=False,
+                                        visible=False) for name in left}
+        _show_what_runs(progress, bars, left, workers)
         for row, record in run(rows, folder, trials, workers):
             words = f"{record.sequences:,}" if record.success else f"given up at {record.sequences:,}"
             progress.update(bars[row.name], advance=1, last=words)
-            count += 1
+            progress.update(whole, advance=1)
+            count, left[row.name] = count + 1, left[row.name] - 1
+            if several and not left[row.name]:
+                progress.console.print(f"{row.name}: done", highlight=False)
+                progress.update(bars[row.name], visible=False)
+            _show_what_runs(progress, bars, left, workers)
     return count
+
+
+def _show_what_runs(progress: Any, bars: dict[str, Any], left: dict[str, int], workers: int | None) -> None:
+    """Show the bars of the rows whose trials are next, as many as there are processes."""
+    free = workers or os.cpu_count() or 1
+    for name, bar in bars.items():
+        if left[name] and free > 0:
+            progress.start_task(bar)
+            progress.update(bar, visible=True)
+            free -= left[name]
 
 
 def find(name: str, long: bool = False) -> list[Row]:

@@ -1,10 +1,14 @@
 """`lstmlab experiment`: one tidy folder, resumed and drawn."""
 
+import io
 import json
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from lstmlab.cli import main
 from lstmlab.experiments import runs
@@ -45,6 +49,29 @@ def test_an_unknown_name_is_said():
     done = CliRunner().invoke(main, ["experiment", "7z"])
     assert done.exit_code == 1
     assert "there is no experiment '7z'; expected 1997 or one of" in done.output
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path):
+    """Before anything is run whose outcome could not be saved."""
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["experiment", "6a", "--to", str(tmp_path / "file" / "below")])
+    assert done.exit_code == 1
+    assert f"nothing can be written in {tmp_path / 'file' / 'below'}: " in done.output
+
+
+def test_the_screen_shows_what_is_under_way(tmp_path):
+    """However many rows there are: a bar for all trials and one for the row that runs; a row that is done is a line."""
+    rows = [replace(row, limit=1000) for name in ("2c-50-50", "2c-50-50-exchanged", "2c-100-100")
+            for row in runs.find(name)]
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    assert runs.run_with_progress(rows, tmp_path, 1, 1, console) == 3
+    frames = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame) for frame in
+              re.split(r"\x1b\[2K", console.file.getvalue())]
+    lines = [line.strip() for frame in frames for line in frame.splitlines() if line.strip()]
+    for row in rows:
+        assert f"{row.name}: done" in lines
+    assert lines[-1].startswith("all trials")
+    assert "3/3" in lines[-1]
 
 
 def test_the_picture_says_in_words_what_it_shows(tmp_path):

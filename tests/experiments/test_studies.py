@@ -129,6 +129,12 @@ def test_claims_are_held_against_the_tests():
     assert [claim["holds"] for claim in odyssey.claims({"a": None})] == [None, None, None]
 
 
+def test_the_long_odyssey_is_a_study_of_its_own(tmp_path):
+    """Its table and its journal have another name, so the short one's are not written over."""
+    names = [odyssey.report(Journal(odyssey.study(long), tmp_path))["study"] for long in (False, True)]
+    assert names == ["odyssey", "odyssey-long"]
+
+
 def recorded(name):
     """What the benchmark has written."""
     return json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / f"{name}.json").read_text())
