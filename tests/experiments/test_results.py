@@ -69,10 +69,10 @@ def test_a_row_that_ran_before_stays_until_more_is_known(benchmark, tmp_path):
 def test_what_is_told_of_a_run_is_of_that_run(benchmark, monkeypatch, tmp_path):
     """Day and versions of a row change with its outcomes, and not because another row was run later."""
     row, earlier, days = runs.find("6a")[0], {}, []
-    for seed in (0, None, 1):
+    for day, seed in enumerate((0, None, 1)):
         if seed is not None:
             save(row, Record(fingerprint(row), seed, True, 30_000, {}, 1.0), tmp_path)
-        monkeypatch.setattr(benchmark, "provenance", lambda number=len(days): {"date": number})
+        monkeypatch.setattr(benchmark, "provenance", lambda day=day: {"date": day})
         earlier[row.name] = benchmark.entry(row, tmp_path, earlier)
         days.append(earlier[row.name]["ran"]["date"])
     assert days == [0, 0, 2]
