@@ -135,12 +135,12 @@ def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Troub
         if not isinstance(items, dict):
             return Trouble(f"{_kind(node)} came; expected {_expected(returns)}")
         extras += [plain(key) for key in itertools.islice(items, 16) if key not in returns]
-        missing = {key: Trouble(f"no key {key!r}; the dict has {_keys(items)}") for key in returns}
+        missing = {key: Trouble(_no_key(key, [plain(came) for came in itertools.islice(items, 16)])) for key in returns}
         pairs = [(item, _match(item, items[key], extras) if key in items else missing[key])
                  for key, item in returns.items()]
     else:
         if not isinstance(items, list) or len(items) != len(returns):
-            came = f"{len(items)} values" if isinstance(items, list) else _kind(node)
+            came = f"{len(items)} value{'s' * (len(items) != 1)}" if isinstance(items, list) else _kind(node)
             return Trouble(f"{came} came; expected {_expected(returns)}")
         pairs = [(item, _match(item, part, extras)) for item, part in zip(returns, items, strict=True)]
     found = {}
@@ -182,5 +182,8 @@ def _kind(node: dict) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def _keys(items: dict) -> str:
-    return ", ".join(repr(plain(key)) for key in itertools.islice(items, 12)) or "none"
+def _no_key(key: str, came: list[str]) -> str:
+    """That a key is missing, and which key stands there that may be meant for it: ``"dW_f"`` for ``"W_f"``."""
+    meant = [other for other in came if other.lower() in (key.lower(), f"d{key.lower()}")]
+    return f"no key {key!r}" + (f", but {meant[0]!r}" if meant else
+                                f"; the dict has {', '.join(map(repr, came[:12])) or 'none'}")

@@ -14,6 +14,7 @@ from ._book import numbered
 from ._compare import close, difference
 from ._diagnose import diagnose
 from ._edits import Mistake, Source, depends_on, home, replay
+from ._meanings import meaning
 from ._verdict import Part, Verdict
 
 
@@ -231,13 +232,19 @@ class Judgement:
 
     def _explain(self, alike: list[Mistake]) -> tuple[str, ...]:
         """The paragraph of one mistake, or of several that cannot be told apart from outside."""
-        students = dict.fromkeys(home(mistake, self.check.sources).student for mistake in alike)
-        elsewhere = [student for student in students if student != self.check.name]
-        start = f"Most likely, in your {_and(elsewhere)}" if elsewhere else "Most likely"
-        whys = list(dict.fromkeys(line for m in alike for line in (m.why, f"Read: {numbered(m.see)}.")))
-        lines = [f"{start}: {', or '.join(mistake.name for mistake in alike)}.", *whys]
-        if elsewhere:
-            lines.append(f"What {self.check.name} itself does need not change for it.")
+        own = self.check.name
+        names: dict[str, list[str]] = {own: []}
+        for mistake in alike:
+            names.setdefault(home(mistake, self.check.sources).student, []).append(mistake.name)
+        here, elsewhere = names.pop(own), list(names)
+        there = f", in your {_and(elsewhere)}: {', or '.join(name for found in names.values() for name in found)}"
+        first = f"Most likely: {', or '.join(here)}" if here else f"Most likely{there}"
+        also = f"; or{there}" if here and elsewhere else ""
+        whys = dict.fromkeys(line for m in alike for line in (m.why, f"Read: {numbered(m.see)}."))
+        lines = [f"{first}{also}.", *whys]
+        if elsewhere and not here:
+            lines.append(f"Then {own} itself need not change. But if the check of your {_and(elsewhere)} finds "
+                         f"nothing, the same happens in {own}, around the call.")
         return tuple(lines)
 
     def _troubles(self) -> list[tuple[str, ...]]:
@@ -255,8 +262,13 @@ class Judgement:
 
     def _means(self, what: Raised | str) -> list[str]:
         """What an exception means here, where its message is a known one."""
-        message = what.message if isinstance(what, Raised) else ""
-        return [meaning for part, meaning in self.check.errors.items() if part in message][:1]
+        if not isinstance(what, Raised):
+            return []
+        if what.type == "KeyError" and self.check.kind == "call":
+            given = [(name, value) for name, value in self.cases[0].args.items() if isinstance(value, dict)]
+            return [f"The keys of {name} are {', '.join(value)}." for name, value in given
+                    if what.message.strip("'") not in value]
+        return [words for words in [meaning(what.message, self.check.errors)] if words]
 
     def _which(self, labels: list[str]) -> tuple[str, ...]:
         if len(labels) == len(self.cases):
@@ -268,11 +280,14 @@ class Judgement:
         wrong = [part.name for part in parts if part.earned < part.points]
         if all(name in self.check.hints for name in wrong):
             return [(self.check.hints[name],) for name in wrong]
+        if all(note.startswith("dtype ") for notes in self.notes for note in notes.values() if note):
+            return []                                # the part says which dtype, and there is no more to it
         start = next((name for name in wrong if name not in follows), "")
         advice = f" Start with {start}." if len(parts) > 1 and start in self._outputs else ""
         earlier = list(dict.fromkeys(s.student for s in self.check.inner if s.student != self.check.name))
         if earlier:
-            advice = f" First get your {_and(earlier)} right{f', then start with {start}' if advice else ''}."
+            advice = (f" If your {_and(earlier)} {'are' if earlier[1:] else 'is'} not right yet, begin there"
+                      f"{f'; otherwise start with {start}' if advice else ''}.")
         return [(f"None of the mistakes in our list fits.{advice}",)]
 
     def _follows(self) -> dict[str, str]:
@@ -305,8 +320,9 @@ class Judgement:
                 if name in case.args:
                     found[f"The argument {name} was changed in place. It costs nothing here, but whoever called "
                           "the function may still need it as it was."] = None
-            for key in answer.extras:
-                found[f"A key nobody asked for came back: {key!r}."] = None
+            if answer.extras:
+                keys = ", ".join(map(repr, answer.extras))
+                found[f"{'Keys' if answer.extras[1:] else 'A key'} nobody asked for came back: {keys}."] = None
             for text in answer.warnings:
                 found[f"{text.removeprefix('RuntimeWarning: ')} (a warning, it costs nothing by itself)"] = None
         return tuple(found)[:6]

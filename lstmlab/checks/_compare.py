@@ -31,12 +31,12 @@ def difference(came: np.ndarray, expected: np.ndarray, words: str, tolerance: fl
     Returns
     -------
     str
-        It tells at most the order of magnitude of what was expected.
+        It tells at most the order of magnitude of what was expected, or how many digits of what came are right.
     """
     if came.shape != expected.shape:
         return _shape_note(came, expected, words, tolerance)
     if expected.dtype.kind in "iu" and came.dtype.kind not in "iu":
-        return f"{came.dtype} came; expected an integer"
+        return f"dtype {came.dtype} came; expected an integer"
     if came.dtype.kind not in "f" and expected.dtype.kind == "f":
         return f"dtype {came.dtype} came; expected {expected.dtype}"
     off = _off(came, expected, tolerance)
@@ -67,8 +67,16 @@ def _value_note(came: np.ndarray, expected: np.ndarray, off: np.ndarray) -> str:
             return f"{what}{_share(bad)}{_at(tuple(np.argwhere(bad)[0]), 'first at')}"
     error = np.where(off & np.isfinite(expected), np.abs(came - expected), -1.0)
     worst = np.unravel_index(np.argmax(error), error.shape)
-    return (f"off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came, "
-            f"{_order(expected[worst])} expected")
+    return f"off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came, {_told(came[worst], expected[worst])}"
+
+
+def _told(came: np.generic, expected: np.generic) -> str:
+    """What may be said of the number that was expected."""
+    apart = abs(came - expected) / abs(expected) if expected and np.isfinite(expected) else math.inf
+    if apart < 1e-3:
+        return f"right to {math.floor(-math.log10(apart))} digits"
+    another = ", but another number" if came and _order(came) == _order(expected) else ""
+    return f"{_order(expected)} expected{another}"
 
 
 def _share(bad: np.ndarray) -> str:
@@ -83,7 +91,7 @@ def _order(value: np.generic) -> str:
     """The order of magnitude: enough to see a wild answer, too little to copy from."""
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
-    return f"the order of {10.0 ** math.floor(math.log10(abs(value))):g}"
+    return f"the order of {10.0 ** round(math.log10(abs(value))):g}"
 
 
 def _shape_note(came: np.ndarray, expected: np.ndarray, words: str, tolerance: float) -> str:

@@ -1,5 +1,6 @@
 """The verdict: points by part, and what a student is told."""
 
+import math
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from lstmlab import sigmoid
 from lstmlab.checks import get, probe, problem_set, problem_sets, wire
 from lstmlab.checks._edits import mutant
 from lstmlab.checks._training import TrainingCheck
+from lstmlab.checks.ps2_recurrence import rnn_step_backward
 from lstmlab.checks.ps3_lstm_forward import half_life_bias, lstm_forward, lstm_step
 from lstmlab.checks.ps4_lstm_backward import train_step
 from lstmlab.checks.ps5_peephole import peephole_step_backward
@@ -132,7 +134,8 @@ def test_what_follows_from_own_values_is_said(wrong, right_given_own):
     assert following == right_given_own
     assert all(part.earned == 0 for part in verdict.parts if part.name in following)
     assert "as soon as those are right" in " ".join(verdict.text().split())
-    assert f"First get your sigmoid right, then start with {wrong}." in " ".join(verdict.text().split())
+    assert (f"If your sigmoid is not right yet, begin there; otherwise start with {wrong}."
+            in " ".join(verdict.text().split()))
 
 
 def test_what_follows_by_way_of_a_name_that_is_not_returned():
@@ -165,7 +168,19 @@ def test_an_earlier_functions_mistake_is_sent_home():
 
     verdict = judge("lstm_forward", forward)
     assert verdict.mistakes == ("no tanh on the output",)
-    assert "Most likely, in your lstm_step" in verdict.text()
+    text = " ".join(verdict.text().split())
+    assert "Most likely, in your lstm_step: no tanh on the output." in text
+    assert "if the check of your lstm_step finds nothing, the same happens in lstm_forward, around the call" in text
+
+
+def test_a_mistake_that_may_be_here_or_in_an_earlier_function_is_not_sent_away():
+    """The road along the memory is cut inside the step, or by the loop that calls it: both are said."""
+    check = get("lstm_backward")
+    made = next(mistake for mistake in check.mistakes if mistake.name == "dC not handed to the step before")
+    text = " ".join(judge("lstm_backward", mutant(check.sources, (made,))).text().split())
+    assert ("Most likely: dC not handed to the step before; or, in your lstm_step_backward: dC from the next step "
+            "missing.") in text
+    assert "need not change" not in text
 
 
 def test_earlier_functions_are_named_where_the_parts_are_no_outputs():
@@ -175,7 +190,8 @@ def test_earlier_functions_are_named_where_the_parts_are_no_outputs():
         return loss, params | {"W_f": params["W_f"] + 0.1}, velocity
 
     text = " ".join(judge("train_step", fn).text().split())
-    assert "First get your lstm_step_backward, lstm_backward, squared_error, clip_gradients and sgd_step right." in text
+    assert ("If your lstm_step_backward, lstm_backward, squared_error, clip_gradients and sgd_step are not right yet, "
+            "begin there.") in text
 
 
 def test_a_key_that_the_reference_leaves_out_is_not_asked_for():
@@ -208,6 +224,10 @@ def raises(error):
     return fn
 
 
+def named_with_a_d(dx, dh_prev, dparams):
+    return dx, dh_prev, {f"d{name}": value for name, value in dparams.items()}
+
+
 UNWRITTEN = {}
 exec(compile("def sigmoid(x): raise NotImplementedError()", "another cell", "exec"), UNWRITTEN)
 
@@ -228,10 +248,15 @@ MESSAGES = {
     "too many values": ("lstm_forward", lambda *args: (*lstm_forward(*args), 1), "4 values came; expected 3 values"),
     "none": ("lstm_forward", lambda *args: None, "3 values: hs, h, C. Does the function end without a return?"),
     "an array alone": ("lstm_forward", lambda *args: lstm_forward(*args)[0], "A NumPy array came; expected 3 values"),
+    "one value": ("lstm_step", step(lambda h, C, gates: [h]), "1 value came; expected 3 values: h, C, a dict."),
+    "a key with a d": ("rnn_step_backward", lambda *args: named_with_a_d(*rnn_step_backward(*args)),
+                       "no key 'W_h', but 'dW_h'"),
     "missing key": ("lstm_step", step(lambda h, C, g: (h, C, {k: g[k] for k in "fio"})), "no key 'C_tilde'"),
     "gates no dict": ("lstm_step", step(lambda h, C, gates: (h, C, list(gates.values()))),
                       "a list came; expected a dict with the keys f, i, C_tilde, o"),
     "surplus key": ("lstm_step", step(lambda h, C, gates: (h, C, gates | {"z": h})), "A key nobody asked for"),
+    "surplus keys": ("lstm_step", step(lambda h, C, gates: (h, C, gates | {"z": h, "r": h})),
+                     "Keys nobody asked for came back: 'z', 'r'."),
     "swapped axes": ("lstm_step", step(lambda h, C, gates: (h.T, C, gates)),
                      "shape (5, 2) came; expected (2, 5) = (B, H): the axes look swapped, (H, B)"),
     "swapped batch": ("lstm_forward", forward_with_axes((0, 2, 1)), "the axes look swapped, (T, H, B)"),
@@ -250,6 +275,16 @@ MESSAGES = {
     "off": ("lstm_step", step(lambda h, C, gates: (h, C + 100, gates)), "off in 10 of 10 entries, worst at ["),
     "exception": ("sigmoid", lambda x: x @ np.ones((99, 1)), "It raised ValueError: matmul"),
     "line": ("lstm_step", lambda params, *args: params["W_z"], "It raised KeyError: 'W_z' At line"),
+    "no such key": ("lstm_step", lambda params, *args: params["W_c"],
+                    "The keys of params are W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o."),
+    "a product that does not fit": ("lstm_step", lambda params, x, h, C: np.concatenate([h, x], 1) @ params["W_f"],
+                                    "a matrix product whose inner lengths differ"),
+    "joined along axis 0": ("lstm_step", lambda params, x, h, C: np.concatenate([h, x]), "they can be joined along"),
+    "an if on an array": ("sigmoid", lambda x: 0.0 if x < 0 else 1.0, "np.where chooses entry by entry"),
+    "math for an array": ("sigmoid", lambda x: 1 / (1 + math.exp(-x)), "A function for a single number"),
+    "a name nobody made": ("sigmoid", lambda x: sigmoyd(x), "No cell that has run defines this name."),  # noqa: F821
+    "nearly right": ("sigmoid", lambda x: sigmoid(x) * (1 + 2e-7), "came, right to 6 digits"),
+    "of the right size": ("sigmoid", lambda x: sigmoid(x) * 1.1, "expected, but another number"),
     "exit": ("sigmoid", raises(SystemExit(3)), "It raised SystemExit: 3"),
     "some inputs": ("sigmoid", lambda x: sigmoid(x) if x.ndim == 1 else 1 / 0, "For 3 of 5 inputs"),
     "too large": ("sigmoid", lambda x: np.zeros((10**4, 10**4)), "returned more than 8 MiB"),
@@ -262,6 +297,14 @@ def test_the_message_fits_what_happened(name, fn, message):
     verdict = judge(name, fn)
     assert message in " ".join(verdict.text().split())
     assert max(map(len, verdict.text().splitlines())) <= 80
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_a_dtype_alone_is_no_stranger_to_the_list(dtype):
+    """Where nothing but the dtype is wrong that is said, and no advice that leads elsewhere."""
+    text = judge("lstm_step", step(lambda h, C, gates: (h.astype(dtype), C, gates))).text()
+    assert f"dtype {np.dtype(dtype)} came" in " ".join(text.split())
+    assert "None of the mistakes" not in text
 
 
 def test_no_expected_value_is_told():
