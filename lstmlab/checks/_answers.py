@@ -36,12 +36,13 @@ class Trouble(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """The exception a student's function ended with."""
+    """The exception a student's function ended with; `inside` says where in a function of another cell it began."""
 
     type: str
     message: str
     line: int | None
     source: str
+    inside: str = ""
 
 
 class Answer(NamedTuple):
@@ -120,9 +121,16 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _read_error(error: Any) -> Raised:
     error = error if isinstance(error, dict) else {}
-    line = error.get("line")
+    inside = error.get("inside") if isinstance(error.get("inside"), dict) else {}
+    function, line, source = plain(inside.get("function")), _read_line(inside), plain(inside.get("source"))
     return Raised(plain(error.get("type")) or "an exception", plain(error.get("message")),
-                  line if type(line) is int and 0 < line < 10**6 else None, plain(error.get("source")))
+                  _read_line(error), plain(error.get("source")),
+                  f"line {line} of {function}{f': {source}' if source else ''}" if line and function else "")
+
+
+def _read_line(place: dict) -> int | None:
+    line = place.get("line")
+    return line if type(line) is int and 0 < line < 10**6 else None
 
 
 def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Trouble:

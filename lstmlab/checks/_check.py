@@ -253,8 +253,9 @@ class Judgement:
         for case, answer in zip(self.cases, self.answers, strict=True):
             if answer.raised:
                 # one slip may read differently for every shape
-                same = (r for r in found if isinstance(r, Raised) and (r.type, r.line) == answer.raised[::2])
-                found.setdefault(next(same, answer.raised), []).append(case.label)
+                raised = answer.raised
+                same = (r for r in found if isinstance(r, Raised) and (r.type, r.line) == (raised.type, raised.line))
+                found.setdefault(next(same, raised), []).append(case.label)
             elif answer.trouble:
                 found.setdefault(answer.trouble, []).append(case.label)
         return [(*_words(what), *self._means(what), *self._which(labels))
@@ -337,7 +338,8 @@ def _words(what: Raised | str) -> tuple[str, ...]:
     if isinstance(what, str):
         return (what,)
     first = f"It raised {what.type}{f': {what.message}' if what.message else ''}"
-    return (first, f"At {_place(what)}") if what.line else (first,)
+    places = [f"At {_place(what)}"] * bool(what.line) + [f"and there at {what.inside}"] * bool(what.inside)
+    return (first, *places)
 
 
 def _place(raised: Raised) -> str:

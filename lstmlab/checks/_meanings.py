@@ -31,8 +31,8 @@ MEANINGS = {
                               "one.",
     "cannot access local variable": "The name is read before it has a value in this function. Is it assigned only "
                                     "further down, or only in some cases?",
-    "is not defined": "No cell that has run defines this name. Is it spelled as it is where it is made, and has that "
-                      "cell been run?",
+    "is not defined": "No cell that has run defines or imports this name. Is it spelled as it is where it is made, "
+                      "and has that cell been run?",
 }
 
 

@@ -1,9 +1,10 @@
 """The half of a check that runs where the student's function is: call it, and say what came back.
 
 An answer is plain data that `wire.encode` can write. It is either ``{"value": ..., "changed": [...],
-"warnings": [...]}`` or ``{"error": {"type", "message", "line", "source"}}``. A returned value is described
-node by node: every node has the ``"type"`` name of what came, with the ``"array"`` of a number or an array, the
-``"items"`` of a list, tuple or dict, and nothing more for what is neither.
+"warnings": [...]}`` or ``{"error": {"type", "message", "line", "source"}}``, the latter with ``"inside"`` where the
+line called a function of another cell. A returned value is described node by node: every node has the ``"type"`` name
+of what came, with the ``"array"`` of a number or an array, the ``"items"`` of a list, tuple or dict, and nothing more
+for what is neither.
 This file is staged with `wire` and NumPy where student code runs: of lstmlab it imports nothing else but the tasks, for
 training runs, and torch only for the kinds that call torch code.
 """
@@ -364,19 +365,34 @@ def _describe_error(fn: Callable, error: BaseException) -> dict:
         message = str(error)
     except Exception:                                # a student's exception class may fail even at this
         message = ""
-    line, source = _where(fn, error)
-    return {"type": _cap(type(error).__name__), "message": _cap(message), "line": line, "source": source}
+    return {"type": _cap(type(error).__name__), "message": _cap(message)} | _where(fn, error)
 
 
-def _where(fn: Callable, error: BaseException) -> tuple[int | None, str | None]:
-    """Line of the student's own code that raised: the innermost frame in the file that holds `fn`."""
+def _where(fn: Callable, error: BaseException) -> dict:
+    """Line of the student's own code that raised: the innermost frame in the file that holds `fn`.
+
+    Where that line called a function of another cell which raised, it is said too, under ``"inside"``.
+    """
     methods = vars(fn).values() if isinstance(fn, type) else (fn,)
-    codes = (getattr(getattr(method, "__func__", method), "__code__", None) for method in methods)
-    home = next((code.co_filename for code in codes if code is not None), None)
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == home]
+    functions = [getattr(method, "__func__", method) for method in methods]
+    functions = [function for function in functions if hasattr(function, "__code__")]
+    home = functions[0].__code__.co_filename if functions else None
+    # the cells of a notebook share their global names, and nothing else does
+    cells = getattr(functions[0], "__globals__", None) if functions else None
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)
+              if frame.f_globals is cells or frame.f_code.co_filename == home]
+    lines = [line for code, line in frames if code.co_filename == home]
     if not lines:
-        return None, None
-    return lines[-1], _cap(linecache.getline(home, lines[-1]).strip()) or None
+        return {"line": None, "source": None}
+    place = {"line": lines[-1], "source": _line(home, lines[-1])}
+    code, line = frames[-1]
+    if code.co_filename == home:
+        return place
+    return place | {"inside": {"function": _cap(code.co_name), "line": line, "source": _line(code.co_filename, line)}}
+
+
+def _line(file: str, number: int) -> str | None:
+    return _cap(linecache.getline(file, number).strip()) or None
 
 
 def _cap(text: str) -> str:

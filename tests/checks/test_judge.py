@@ -232,6 +232,11 @@ UNWRITTEN = {}
 exec(compile("def sigmoid(x): raise NotImplementedError()", "another cell", "exec"), UNWRITTEN)
 
 
+CELLS = {}
+for source in ("def sigmoid(x): return x @ 'a'", "def lstm_step(params, x, h, C): return sigmoid(x)"):
+    exec(compile(source, source, "exec"), CELLS)
+
+
 def forward_with_axes(order):
     def fn(*args):
         hs, h, C = lstm_forward(*args)
@@ -282,9 +287,10 @@ MESSAGES = {
     "joined along axis 0": ("lstm_step", lambda params, x, h, C: np.concatenate([h, x]), "they can be joined along"),
     "an if on an array": ("sigmoid", lambda x: 0.0 if x < 0 else 1.0, "np.where chooses entry by entry"),
     "math for an array": ("sigmoid", lambda x: 1 / (1 + math.exp(-x)), "A function for a single number"),
-    "a name nobody made": ("sigmoid", lambda x: sigmoyd(x), "No cell that has run defines this name."),  # noqa: F821
+    "a name nobody made": ("sigmoid", lambda x: sigmoyd(x), "No cell that has run defines or imports this name."),  # noqa: F821
     "nearly right": ("sigmoid", lambda x: sigmoid(x) * (1 + 2e-7), "came, right to 6 digits"),
     "of the right size": ("sigmoid", lambda x: sigmoid(x) * 1.1, "expected, but another number"),
+    "in another cell": ("lstm_step", CELLS["lstm_step"], "At line 1 and there at line 1 of sigmoid"),
     "exit": ("sigmoid", raises(SystemExit(3)), "It raised SystemExit: 3"),
     "some inputs": ("sigmoid", lambda x: sigmoid(x) if x.ndim == 1 else 1 / 0, "For 3 of 5 inputs"),
     "too large": ("sigmoid", lambda x: np.zeros((10**4, 10**4)), "returned more than 8 MiB"),

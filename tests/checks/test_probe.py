@@ -98,6 +98,31 @@ def test_the_line_is_the_students_own():
     assert error["line"] == fn.__code__.co_firstlineno + 2
 
 
+def cells(**sources):
+    """Functions of a notebook's cells: one space of names, a file for each."""
+    space = {"np": np}
+    for name, source in sources.items():
+        exec(compile(source, f"cell of {name}", "exec"), space)
+    return space
+
+
+def test_an_error_in_another_cell_is_reported_at_both_places():
+    """The line that called the function of an earlier cell, and where that one raised."""
+    space = cells(half="def half(a):\n    return a @ np.ones((5, 5))",
+                  fn="def fn(a, b):\n    c = a\n    return half(c)")
+    error = answer(space["fn"])["error"]
+    assert error["line"] == 3
+    assert (error["inside"]["function"], error["inside"]["line"]) == ("half", 2)
+
+
+def test_an_error_in_the_functions_own_cell_has_one_place():
+    """What is raised inside a library, or by a helper beside the function, is not looked for elsewhere."""
+    space = cells(fn="def half(a):\n    return a @ np.ones((5, 5))\n\n\ndef fn(a, b):\n    return half(a)")
+    error = answer(space["fn"])["error"]
+    assert error["line"] == 2
+    assert "inside" not in error
+
+
 def test_an_exception_that_cannot_be_printed_is_an_answer():
     """A student's exception class may fail when it is asked for its message."""
     class Odd(Exception):
