@@ -125,6 +125,11 @@ CENTRAL_MISTAKES = (
     Mistake("x drifts upward", _QUOTIENT, "x[k] += step; gradient[k] = (above - below)",
             "An entry that was moved stays where it was left, so the next entries are measured at another point. The "
             "first entry comes out right and the later ones do not. Put the value back, or move a copy.", PRECISION),
+    Mistake("the entries before are moved too", _MOVE,
+            "moved.flat[:np.ravel_multi_index(k, x.shape) + 1] += sign * step",
+            "The step of an entry is still there when the next one has its turn, so every slope is added to those that "
+            "follow. The first entry comes out right, the last is the sum of all. Begin each entry with a step of its "
+            "own and nothing else.", DIFFERENCE),
     Mistake("a row moved at once", "for k in np.ndindex(x.shape):\n        step = eps * max(1.0, abs(x[k]))",
             "for k in range(len(x)):\n        step = eps",
             "An index over the first axis takes a whole row of a matrix. Each entry of x has a derivative of its own, "
@@ -366,8 +371,11 @@ def _draw_relative(rng):
         array[:] = 0.0
     lost = case((3,), "a gradient that is zero and should not be")
     lost.args["analytic"][:] = 0.0
+    other = case((2, 3), "a NaN in the second gradient")
+    other.args["numerical"][1, 0] = np.nan
     return [case((3, 4), "shape (3, 4)"), case((5,), "shape (5,)", up=False),
-            case((2, 2, 2), "entries near 1e6", size=1e6), case((4,), "entries near 1e-9", size=1e-9), lost, zero, hole]
+            case((2, 2, 2), "entries near 1e6", size=1e6), case((4,), "entries near 1e-9", size=1e-9), lost, zero, hole,
+            other]
 
 
 def relative_error(analytic, numerical):
@@ -378,20 +386,23 @@ def relative_error(analytic, numerical):
 _SCALE = "max(np.abs(a).max(), np.abs(n).max())"
 _DIVIDED, _GUARD = "np.abs(a - n) / (scale if scale != 0 else 1.0)", "(scale if scale != 0 else 1.0)"
 _WORST, _PAIR = "float(errors[index]))", "a, n = self.analytic[name], self.numerical[name]"
+_BY_ITSELF = ("An entry that happens to be nearly zero has few correct digits in any difference, and by itself would "
+              "make a right gradient look wrong. The size that counts is that of the array: its largest entry.")
+_ZERO_OVER_ZERO = " And where both gradients are zero they agree: 0/0 is NaN, which would count as a failure."
 RELATIVE_MISTAKES = (
     Mistake("the absolute error", _DIVIDED, "np.abs(a - n)",
             "A difference of 10⁻⁹ is excellent for a gradient near 1 and hopeless for one near 10⁻⁹. What it is "
             "compared with has to have the gradient's own size.", RELATIVE),
     Mistake("each entry relative to itself", _DIVIDED,
             "np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), 1e-300)",
-            "An entry that happens to be nearly zero has few correct digits in any difference, and by itself would "
-            "make a right gradient look wrong. The size that counts is that of the array: its largest entry.",
-            RELATIVE),
+            _BY_ITSELF, RELATIVE),
     Mistake("each entry relative to the sum of its two values", _DIVIDED,
             "np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), 1e-300)",
-            "An entry that happens to be nearly zero has few correct digits in any difference, and by itself would "
-            "make a right gradient look wrong. The size that counts is that of the array: its largest entry.",
-            RELATIVE),
+            _BY_ITSELF, RELATIVE),
+    Mistake("each entry relative to itself, zero over zero", _DIVIDED,
+            "np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))", _BY_ITSELF + _ZERO_OVER_ZERO, RELATIVE),
+    Mistake("each entry relative to the sum of its two values, zero over zero", _DIVIDED,
+            "np.abs(a - n) / (np.abs(a) + np.abs(n))", _BY_ITSELF + _ZERO_OVER_ZERO, RELATIVE),
     Mistake("each entry relative to the sum of its two values, at least 1e-8", _DIVIDED,
             "np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), 1e-8)",
             "That is a widespread definition, but an entry near zero makes a right gradient look wrong, and 10⁻⁸ makes "
@@ -420,6 +431,10 @@ RELATIVE_MISTAKES = (
             "np.full(a.shape, np.linalg.norm(a - n)) / (np.linalg.norm(a) + np.linalg.norm(n) or 1.0)",
             "Norms sum over all entries, so one wrong entry in a large array would hardly show. The worst entry is the "
             "one that counts.", RELATIVE),
+    Mistake("a ratio of norms, zero over zero", _DIVIDED,
+            "np.full(a.shape, np.linalg.norm(a - n)) / (np.linalg.norm(a) + np.linalg.norm(n))",
+            "Norms sum over all entries, so one wrong entry in a large array would hardly show. The worst entry is the "
+            "one that counts." + _ZERO_OVER_ZERO, RELATIVE),
     Mistake("a small number added to the denominator", _GUARD, "(scale + 1e-8)",
             "It avoids 0/0, but it has a size of its own: a gradient near 10⁻⁹ could be wholly wrong and still look "
             "right. Treat the zero by itself.", RELATIVE),
@@ -444,6 +459,11 @@ RELATIVE_MISTAKES = (
     Mistake("the NaN passed over", _PAIR, f"{_PAIR}; a, n = (np.where(np.isnan(a - n), 0.0, v) for v in (a, n))",
             "A gradient that holds a NaN agrees with nothing. Python's own max and NumPy's nanmax can lose it without "
             "a word; the answer has to be NaN.", RELATIVE),
+    Mistake("a NaN in the second gradient passed over", _DIVIDED,
+            "(np.abs(a - n) / (scale or 1.0) if np.isnan(a).any() or not np.isnan(n).any() else "
+            "np.nan_to_num(np.abs(a - n)) / np.abs(a).max())",
+            "A gradient that holds a NaN agrees with nothing, whichever of the two it is. max(3.0, NaN) is 3.0 in "
+            "Python, and max(NaN, 3.0) is NaN: it depends on the order.", RELATIVE),
 )
 
 

@@ -291,6 +291,8 @@ FORWARD_MISTAKES = (
             "Every step reads the first input: look at the index inside the loop.", SEQUENCE),
     Mistake("C collected in place of h", "shown.append(state.h)", "shown.append(state.C)",
             "hs collects what the cell shows, which is h. C stays inside; only its last value is returned.", SEQUENCE),
+    Mistake("the outputs in reverse order", "np.stack(shown)", "np.stack(shown[::-1])",
+            "hs[0] belongs to the first input, and the last entry to the last one.", SEQUENCE),
     Mistake("outputs one step late", "np.stack(shown)", "np.stack([h0, *shown[:-1]])",
             "hs begins with h0 and lacks the last output: it is written before the step instead of after it.",
             SEQUENCE),
@@ -356,6 +358,9 @@ COUNT_MISTAKES = (
                    "h and x are laid end to end, so their lengths add up."),
     _shape_mistake("input and hidden size exchanged", _WEIGHT, '(f"W_{g}", (I, H + I))',
                    "W turns [h, x] into one number per hidden unit. Which of its two lengths is that?"),
+    _shape_mistake("the two sizes taken in the other order", "LSTM(input_size, hidden_size)",
+                   "LSTM(hidden_size, input_size)",
+                   "The formula is right, but I and H stand in each other's place in it. Which argument comes first?"),
     _shape_mistake("one gate counted", _GATES, "for g in self.gates[:1]",
                    "That is right for one gate; the cell has four blocks of the same size."),
     _shape_mistake("three gates counted", _GATES, "for g in self.gates[:3]",
@@ -392,7 +397,7 @@ def half_life_bias(n):
 
 
 def _cancels(form, new):
-    return Mistake(f"digits lost in {form}", _ROOT, new,
+    return Mistake(f"digits lost in {form}", "np.expm1(np.log(2.0) / n)", new,
                    "For large n the forget gate is so close to 1 that float64 can hardly tell the difference: at "
                    "n = 1e12 four digits of it are left, at 1e17 none. Rearrange so that no two nearly equal numbers "
                    "are subtracted; NumPy has functions for e^x − 1 and log(1 + x) near zero.", HALF_LIFE)
@@ -400,7 +405,7 @@ def _cancels(form, new):
 
 _ROOT, _HALF = "-np.log(np.expm1(np.log(2.0) / n))", "np.log(2.0) / n"
 HALF_LIFE_MISTAKES = (
-    Mistake("the sign of the bias", _ROOT, "np.log(np.expm1(np.log(2.0) / n))",
+    Mistake("the sign of the bias", "return -np.log(", "return np.log(",
             "To remember longer a gate has to be more open, so b grows with n.", HALF_LIFE),
     Mistake("the gate returned, not its bias", _ROOT, "0.5 ** (1.0 / n)",
             "That is what the gate is to be, a number between 0 and 1. The bias is what σ turns into it.", HALF_LIFE),
@@ -420,10 +425,10 @@ HALF_LIFE_MISTAKES = (
             "closer to 1.", HALF_LIFE),
     Mistake("one step too many", _HALF, "np.log(2.0) / (n + 1)",
             "The state is halved after n + 1 steps: at n = 1 a single step has to halve it.", HALF_LIFE),
-    _cancels("log(g/(1−g))", "np.log(0.5 ** (1.0 / n) / (1.0 - 0.5 ** (1.0 / n)))"),
-    _cancels("log(1/g−1)", "-np.log(1.0 / 0.5 ** (1.0 / n) - 1.0)"),
-    _cancels("2^(1/n)−1", "-np.log(2.0 ** (1.0 / n) - 1.0)"),
-    _cancels("exp(ln2/n)−1", "-np.log(np.exp(np.log(2.0) / n) - 1.0)"),
+    _cancels("log(g/(1−g))", "(1.0 - 0.5 ** (1.0 / n)) / 0.5 ** (1.0 / n)"),
+    _cancels("log(1/g−1)", "(1.0 / 0.5 ** (1.0 / n) - 1.0)"),
+    _cancels("2^(1/n)−1", "(2.0 ** (1.0 / n) - 1.0)"),
+    _cancels("exp(ln2/n)−1", "(np.exp(np.log(2.0) / n) - 1.0)"),
 )
 
 HALF_LIFE_CHECK = Check(

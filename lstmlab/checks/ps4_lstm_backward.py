@@ -131,6 +131,12 @@ LOSS_MISTAKES = (
             "The gradient is right; the loss is the sum over all steps and examples, and not their mean.", MASKED_MEAN),
     Mistake("the gradient not divided by T·B", _DYS, "dys = error",
             "The loss is a mean over steps and examples, so every single error counts for one T·B-th.", MASKED_MEAN),
+    Mistake("the gradient divided by T·B twice", _DYS, "dys = error / (T * B) ** 2",
+            "The mean brings one factor 1/(T·B). Does it come in once in the error, and once more in what is made of "
+            "it?", MASKED_MEAN),
+    Mistake("dhs not divided by T·B", "return loss, dys @ W_y", "return loss, error @ W_y",
+            "The gradients of the readout have the factor of the mean. What goes back to h belongs to the same loss.",
+            MASKED_MEAN),
     Mistake("sums in place of means", f"{_LOSS}\n    {_DYS}", "np.sum(error ** 2) / 2; dys = error",
             "Loss and gradient agree with each other, but both are sums over steps and examples; here the loss is a "
             "mean over these two.", MASKED_MEAN),
@@ -212,6 +218,9 @@ CLIP_MISTAKES = (
     Mistake("short gradients stretched", _SCALE, "max_norm / (norm or 1.0)",
             "A gradient within the limit is left as it is. Yours gives every gradient the same length, also the tiny "
             "ones near a minimum.", EXPLODING),
+    Mistake("short gradients stretched, zero over zero", _SCALE, "max_norm / norm",
+            "A gradient within the limit is left as it is. Yours gives every gradient the same length, also the tiny "
+            "ones near a minimum, and where all are zero 0/0 makes them NaN.", EXPLODING),
     Mistake("the square root missing in the norm", _NORM, "sum(np.sum(g ** 2) for g in grads.values())",
             "That is the square of the length. Compared with the limit it means something else for every scale.",
             EXPLODING),
@@ -276,6 +285,7 @@ def sgd_step(params, velocity, grads, learning_rate, momentum):
 
 
 _VELOCITY, _UPDATE = "momentum * velocity[name] + grads[name]", "params[name] - learning_rate * velocity[name]"
+_BOTH = f"velocity = {{name: {_VELOCITY} for name in params}}\n    params = {{name: {_UPDATE}"
 SGD_MISTAKES = (
     Mistake("the step uphill", _UPDATE, "params[name] + learning_rate * velocity[name]",
             "A gradient points to where the loss grows; a step of training goes the other way.", DESCENT),
@@ -288,6 +298,19 @@ SGD_MISTAKES = (
             "params = {name: params[name] - velocity[name]",
             "That is another convention, in which the velocity holds steps and not gradients. Here the learning rate "
             "stands in the second line only; it matters when the learning rate changes during training.", MOMENTUM),
+    Mistake("the velocity made of steps", _BOTH,
+            "velocity = {name: momentum * velocity[name] - learning_rate * grads[name] for name in params}\n    "
+            "params = {name: params[name] + velocity[name]",
+            "That is a widespread convention, in which the velocity holds steps: downhill, and with the learning rate "
+            "in them. Here it is a running sum of gradients; learning rate and minus sign stand in the second line.",
+            MOMENTUM),
+    Mistake("the step taken with the old velocity", _BOTH,
+            f"before, velocity = velocity, {{name: {_VELOCITY} for name in params}}\n    "
+            "params = {name: params[name] - learning_rate * before[name]",
+            "The new velocity comes first, and the step follows it. Yours does not hear of this gradient until the "
+            "next step.", MOMENTUM),
+    Mistake("no momentum at all", _BOTH, "params = {name: params[name] - learning_rate * grads[name]",
+            "That is plain gradient descent. The velocity came back as it went in, and was not used.", MOMENTUM),
     Mistake("the momentum ignored", _VELOCITY, "grads[name]",
             "The velocity remembers what it was; yours is only the present gradient.", MOMENTUM),
     Mistake("the momentum factor missing", _VELOCITY, "velocity[name] + grads[name]",

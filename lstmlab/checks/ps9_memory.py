@@ -395,6 +395,10 @@ FACTOR_MISTAKES = _mistakes(
      "it is."),
     ("the first and the last point alone", "return np.exp(slope)", "return (norms[-1] / norms[0]) ** (1 / gaps[-1])",
      "On a scattered curve two points are not enough: the line goes as near as it can to all of them."),
+    ("the first and the last point alone, one step too many", "return np.exp(slope)",
+     "return (norms[-1] / norms[0]) ** (1 / len(norms))",
+     "From the first of n points to the last there are n − 1 steps. And on a scattered curve two points are not "
+     "enough: the line goes as near as it can to all of them."),
     ("the first two points alone", "return np.exp(slope)", "return norms[1] / norms[0]",
      "On a scattered curve two points are not enough: the line goes as near as it can to all of them."),
     ("one step too many", "return np.exp(slope)", "return np.exp(slope * gaps[-1] / len(norms))",
