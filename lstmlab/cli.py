@@ -187,7 +187,8 @@ def show(console, problem_set: str, outcomes: list) -> None:
     """Print the table of marks."""
     from rich.table import Table
 
-    table = Table(title=f"Marks for {problem_set}", title_justify="left")
+    table = Table(title=f"Marks for {problem_set}", title_justify="left", caption_justify="left",
+                  caption="As the checks gave them; `lstmlab export` has marks by hand and late penalties in it.")
     for name, justify in (("student", "left"), ("mark", "right"), ("status", "left"), ("mistakes and reasons", "left")):
         table.add_column(name, justify=justify, overflow="fold")
     for outcome in outcomes:
