@@ -130,6 +130,26 @@ def sum_in_pieces_on_the_chip():
         launch._staying = usual
 
 
+def saturated():
+    """Errors of the gradients of one step, each relative to itself, where every gate and tanh is pressed to its end."""
+    found = {}
+    for kind in (*FAMILIES, "CIFG"):
+        torch.manual_seed(0)
+        layer, xs = KINDS[kind](2, 3, backend="fused"), [torch.randn(1, 2)]
+        with torch.no_grad():
+            for name, value in layer.named_parameters():
+                if name.startswith("b_"):
+                    value += 5.0
+        state = [torch.randn(1, 1, 3) for _ in layer.cells[0].State._fields]
+        exact = KINDS[kind](2, 3, backend="loop", dtype=torch.float64)
+        exact.load_state_dict(layer.state_dict())
+        came = everything(layer, xs, state, packed=False)
+        expected = everything(exact, [x.double() for x in xs], [s.double() for s in state], packed=False)
+        found |= {f"{kind} {name}": ((came[name].double() - value).norm() / value.norm()).item()
+                  for name, value in expected.items() if value.norm()}
+    return found
+
+
 def under_autocast():
     """Errors of a float32 layer with autocast on in the backward pass alone, in the forward pass alone, in both."""
     def run(layer, x, forward, backward):
@@ -183,7 +203,7 @@ def compiled(kind, dtype, B, H, mode, capability):
 
 
 SPECIAL = {f.__name__: f for f in (second_backward, gradient_of_a_gradient, gradient_check, too_large_to_stay,
-                                   sum_in_pieces_on_the_chip, under_autocast, precision_of_float32)}
+                                   sum_in_pieces_on_the_chip, saturated, under_autocast, precision_of_float32)}
 
 
 def random_shapes(count, H, T, B, I):
@@ -249,6 +269,12 @@ def test_a_gradient_of_a_gradient_replays_the_loop(sampled):
 def test_kernels_pass_the_gradient_check(sampled):
     """lt.check_gradients, which knows nothing of kernels, agrees with them in both directions."""
     assert sampled["gradient_check"]["error"] <= 1e-4
+
+
+def test_slopes_keep_their_digits_where_gates_are_saturated(sampled):
+    """σ′ and tanh′ at the ends of their range are as exact as anywhere; y (1 − y) would have hardly a digit left."""
+    assert len(sampled["saturated"]) > 40
+    assert_close(sampled["saturated"], "float32")
 
 
 def test_a_launch_that_cannot_stay_is_refused(sampled):
