@@ -394,9 +394,10 @@ def _lags() -> Iterator[Row]:
                       replace(one_cell, online=online), 1.0, 0.2,
                       lambda rng, n, middle=middle: lag_sequences(tasks.local_lag(rng, 100, n, middle)),
                       staged(judged, 0.1), trials=18, limit=25_000,
-                      reading="The memory cell is added once the error has stopped decreasing: here when it falls by "
-                              f"less than 10 % in 100 sequences. Online: here the weights change {_ONLINE[online]}. "
-                              "Given up after 25,000 sequences with the cell, not 5 million")
+                      reading="10,000 successive sequences: here while learning goes on. The memory cell is added once "
+                              "the error has stopped decreasing: here when it falls by less than 10 % in 100 "
+                              f"sequences. Online: here the weights change {_ONLINE[online]}. Given up after 25,000 "
+                              "sequences with the cell, not 5 million")
         yield Row(f"{key}-cross-entropy", "2", f"lag 100, no noise, {title}", {"sequences": sequences, "success": 100},
                   replace(one_cell, cross_entropy=True), 1.0, 0.2,
                   lambda rng, n, middle=middle: lag_sequences(tasks.local_lag(rng, 100, n, middle)),
