@@ -272,7 +272,7 @@ def test_kernels_pass_the_gradient_check(sampled):
 
 
 def test_slopes_keep_their_digits_where_gates_are_saturated(sampled):
-    """σ′ and tanh′ at the ends of their range are as exact as anywhere; y (1 − y) would have hardly a digit left."""
+    """eq-gpu-slope: σ′ and tanh′ are as exact at the ends of their range as anywhere, which y (1 − y) is not."""
     assert len(sampled["saturated"]) > 40
     assert_close(sampled["saturated"], "float32")
 

@@ -38,7 +38,7 @@ def sigmoid_slope(x):
 
 @triton.jit
 def tanh_slope(x):
-    """The slope of `tanh` at x, with all its digits."""
+    """The slope of `tanh` at x, with all its digits (eq-gpu-slope)."""
     e = tl.exp(-2.0 * tl.abs(x))
     return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
