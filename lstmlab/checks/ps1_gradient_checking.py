@@ -175,14 +175,25 @@ def _draw_own_step(rng):
         x.flat[0] *= size > 1.0
         offset = size * rng.uniform(200.0, 240.0) * rng.choice([-1.0, 1.0])
         f = _draw_function(rng, shape, _CURVED, offset, size)
+        return finished(f, x, f"x near {size:g}, of shape {shape}", part)
+
+    def finished(f, x, label, part):
         steepest = np.abs(_complex_steps(probe.build(f), x)).max()
         for term in f["terms"]:
             term["w"] /= steepest
-        return Case({"f": f, "x": x}, f"x near {size:g}, of shape {shape}", part)
+        return Case({"f": f, "x": x}, label, part)
+
+    def mixed(sizes, part):
+        # each entry in its own measure: what is a good step for one of them is none for the other
+        x = sizes * rng.uniform(0.7, 1.0, len(sizes)) * rng.choice([-1.0, 1.0], len(sizes))
+        f = _draw_function(rng, x.shape, _CURVED, rng.uniform(200.0, 240.0) * rng.choice([-1.0, 1.0]))
+        for term in f["terms"]:
+            term["A"] /= sizes
+        return finished(f, x, f"entries near 1 and near {sizes.max():g}", part)
 
     return [case((4,), 1.0, "near 1"), case((2, 3), 1.0, "near 1"), case((3, 1, 2), 1.0, "near 1"),
             case((3,), 1e7, "large x"), case((2, 2), 3e7, "large x"),
-            case((2, 3), 2e7, "large x")]
+            case((2, 3), 2e7, "large x"), mixed(np.array([1.0, 1e7, 1.0, 1.0, 1e7, 1.0]), "large x")]
 
 
 def best_step(f, x):
@@ -229,6 +240,9 @@ OWN_STEP_MISTAKES = (
             "truncation falls with the square of the step, so the balance lies at a longer step.", STEP),
     Mistake("the fixed step of a cube root, whatever the size of x", _STEP, "step = eps",
             _FIXED_STEP, STEP),
+    Mistake("the step of the largest entry for all", _STEP, "step = eps * max(1.0, np.abs(x).max())",
+            "Where a large entry stands beside one near 1, its step is far too long for the other. Each entry has a "
+            "step of its own size.", STEP),
     Mistake("a step that is zero where x is zero", _STEP, "step = eps * abs(x[k])",
             "A step relative to the entry alone does not move an entry that is zero: 0/0 is NaN. Keep the step from "
             "falling below what is good near 1.", STEP),
@@ -245,9 +259,9 @@ OWN_STEP_CHECK = Check(
     hints={"near 1": "Near 1 the gradient is not as accurate as it could be. Is the step so long that f bends on the "
                      "way, so short that rounding is all that is left, or are the points on one side only? Plot the "
                      "error against the step.",
-           "large x": "Where x is large the gradient is not accurate enough. Compare your step there with the gap "
-                      "between neighbouring float64 numbers, np.spacing(1e7), and with the rounding of an f of that "
-                      "size."},
+           "large x": "Where x is large the gradient is not accurate enough. Does each entry have a step of its own "
+                      "size? Compare it with the gap between neighbouring float64 numbers, np.spacing(1e7), and with "
+                      "the rounding of an f of that size."},
     tolerance=4e-8,
     kind="function",
 )

@@ -462,6 +462,16 @@ def test_no_other_step_is(step, sides, points, seed):
     assert earned(judge_gradient("numerical_gradient", differences(floats, zeros, step, sides), seed)) == points
 
 
+def test_each_entry_has_a_step_of_its_own_size():
+    """The step of the largest entry is too long for one near 1 beside it: that costs the large part, with a hint."""
+    def fn(f, x):
+        return differences(floats, zeros, lambda entry: 1e-5 * max(1.0, np.abs(x).max()))(f, x)
+
+    verdict = judge_gradient("numerical_gradient", fn)
+    assert earned(verdict) == {"near 1": 2, "large x": 0}
+    assert "Does each entry have a step of its own size?" in " ".join(verdict.text().split())
+
+
 def test_a_hint_for_each_part_that_has_one():
     """A step that no entry of the catalogue has gets the hints of the parts that are wrong."""
     text = " ".join(judge_gradient("numerical_gradient", differences(floats, zeros, lambda x: 3.7e-11)).text().split())
