@@ -56,8 +56,8 @@ def embedded_reber(rng: np.random.Generator, batch: int) -> Reber:
 
     Notes
     -----
-    **Baseline.** Who forgets the second symbol is right everywhere but at the last but one, and there half of the
-    time: so no string is known to be right throughout, if both T and P have to be ruled out or in.
+    **Baseline.** Who forgets the second symbol can be right everywhere but at the last but one, and there, always
+    naming the same of T and P, in half of the strings: half of the strings are right throughout.
 
     References
     ----------
@@ -103,8 +103,8 @@ def continual_reber(rng: np.random.Generator, length: int, batch: int) -> Reber:
 
     Notes
     -----
-    **Baseline.** As in `embedded_reber`: who forgets the second symbol of a string is right everywhere but at its last
-    but one, and there half of the time; so hardly any stream is right throughout.
+    **Baseline.** As in `embedded_reber`: who forgets the second symbol of a string has one string in two right. Of
+    streams with n whole strings, one in :math:`2^n` is right throughout.
 
     References
     ----------
