@@ -323,7 +323,7 @@ def judge(grade_id: str, call: TestCall, seed: int, reply: dict) -> Mark:
                  requests_hash=requests_digest(call, seed))
     if reply.get("absent") is True:
         text = (f"✗ {call.check}: there is no function named {call.function}.\n"
-                "  Its cell was not written, was renamed, or stopped with an error: look at what that cell says.")
+                "  Its cell was not written, was renamed, or stopped: see what that cell says.")
         return replace(blank, earned=0.0, status="wrong", text=text)
     if reply.get("timed_out") is True:
         text = (f"✗ {call.check}: the function did not finish in the time a check has.\n"
