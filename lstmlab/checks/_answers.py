@@ -90,8 +90,8 @@ def flatten(returns: Any, value: Any) -> dict[str, np.ndarray]:
     return {name: array for item, part in pairs for name, array in flatten(item, part).items()}
 
 
-def read(answer: Any, returns: Any) -> Answer:
-    """Read one answer of a probe, whatever it is."""
+def read(answer: Any, returns: Any, array: str = "NumPy array") -> Answer:
+    """Read one answer of a probe, whatever it is; `array` is what the function's arrays are called."""
     if not isinstance(answer, dict):
         return Answer({}, trouble="The answer cannot be read.")
     if "error" in answer:
@@ -99,9 +99,10 @@ def read(answer: Any, returns: Any) -> Answer:
     if not isinstance(answer.get("value"), dict):
         return Answer({}, trouble="The answer cannot be read.")
     if plain(answer["value"].get("type")) == "NoneType":
-        return Answer({}, trouble=f"None came; expected {_expected(returns)}. Does the function end without a return?")
+        return Answer({}, trouble=f"None came; expected {_expected(returns, array)}. "
+                                  "Does the function end without a return?")
     extras: list[str] = []
-    outputs = _match(returns, answer["value"], extras)
+    outputs = _match(returns, answer["value"], extras, array)
     if isinstance(outputs, Trouble):
         return Answer({}, trouble=f"{outputs.text[0].upper()}{outputs.text[1:]}.")
     return Answer(outputs, changed=_texts(answer.get("changed")), warnings=_texts(answer.get("warnings")),
@@ -133,24 +134,24 @@ def _read_line(place: dict) -> int | None:
     return line if type(line) is int and 0 < line < 10**6 else None
 
 
-def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Trouble:
+def _match(returns: Any, node: Any, extras: list[str], array: str) -> dict[str, Any] | Trouble:
     """Lay a returned value beside its description; a Trouble is about the value as a whole."""
     node = node if isinstance(node, dict) else {}
     items = node.get("items")
     if isinstance(returns, Output):
-        return {returns.name: _leaf(returns, node)}
+        return {returns.name: _leaf(returns, node, array)}
     if isinstance(returns, dict):
         if not isinstance(items, dict):
-            return Trouble(f"{_kind(node)} came; expected {_expected(returns)}")
+            return Trouble(f"{_kind(node)} came; expected {_expected(returns, array)}")
         extras += [plain(key) for key in itertools.islice(items, 16) if key not in returns]
         missing = {key: Trouble(_no_key(key, [plain(came) for came in itertools.islice(items, 16)])) for key in returns}
-        pairs = [(item, _match(item, items[key], extras) if key in items else missing[key])
+        pairs = [(item, _match(item, items[key], extras, array) if key in items else missing[key])
                  for key, item in returns.items()]
     else:
         if not isinstance(items, list) or len(items) != len(returns):
             came = f"{len(items)} value{'s' * (len(items) != 1)}" if isinstance(items, list) else _kind(node)
-            return Trouble(f"{came} came; expected {_expected(returns)}")
-        pairs = [(item, _match(item, part, extras)) for item, part in zip(returns, items, strict=True)]
+            return Trouble(f"{came} came; expected {_expected(returns, array)}")
+        pairs = [(item, _match(item, part, extras, array)) for item, part in zip(returns, items, strict=True)]
     found = {}
     for item, part in pairs:
         # a Trouble with one value is the trouble of each output in it; the other values are still compared
@@ -158,21 +159,21 @@ def _match(returns: Any, node: Any, extras: list[str]) -> dict[str, Any] | Troub
     return found
 
 
-def _leaf(output: Output, node: dict) -> np.ndarray | Trouble:
-    array, items = node.get("array"), node.get("items")
-    if isinstance(array, np.ndarray) and array.dtype.kind in "biufc":
-        return array
+def _leaf(output: Output, node: dict, array: str) -> np.ndarray | Trouble:
+    came, items = node.get("array"), node.get("items")
+    if isinstance(came, np.ndarray) and came.dtype.kind in "biufc":
+        return came
     if "dtype" in node:
         return Trouble(f"dtype {plain(node['dtype'])} came; expected numbers")
     length = f" of {len(items)}" if isinstance(items, list) else ""
-    return Trouble(f"{_kind(node)}{length} came; expected {_expected(output)}")
+    return Trouble(f"{_kind(node)}{length} came; expected {_expected(output, array)}")
 
 
-def _expected(returns: Any) -> str:
+def _expected(returns: Any, array: str) -> str:
     """What a function is to return, in words."""
     if isinstance(returns, Output):
         of = "of shape " if returns.shape.startswith("(") else "of "
-        return f"a NumPy array {of}{returns.shape}" if returns.shape else "a number"
+        return f"a {array} {of}{returns.shape}" if returns.shape else "a number"
     if isinstance(returns, dict):
         return f"a dict with the keys {', '.join(returns)}"
     names = [item.name if isinstance(item, Output) else "a dict" if isinstance(item, dict) else "a tuple"

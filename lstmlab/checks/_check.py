@@ -135,7 +135,8 @@ class Check:
         cases = self.cases(seed)
         if not isinstance(answers, list) or len(answers) != len(cases):
             return self._nothing("no usable answer", "The run did not answer every call of the function.")
-        return Judgement(self, cases, [read(answer, self.returns) for answer in answers]).verdict()
+        array = "tensor" if "torch" in self.libraries else "NumPy array"
+        return Judgement(self, cases, [read(answer, self.returns, array) for answer in answers]).verdict()
 
     def _nothing(self, headline: str, finding: str) -> Verdict:
         parts = tuple(Part(name, points, 0, "") for name, points in self.parts.items())

@@ -179,5 +179,5 @@ def one_step_of(gradient: Callable[..., Params]) -> Callable[[Run], bool]:
 
 
 def uphill(run: Run) -> bool:
-    """The sign of steps that go up: on the data it trained on, it is far worse than it began."""
+    """The sign of steps that go up, or far too wide: on the data it trained on, it is far worse than it began."""
     return bool(run.error(run.trained, *run.batch) > 2 * run.error(run.given, *run.batch))

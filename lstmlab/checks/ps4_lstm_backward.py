@@ -512,9 +512,10 @@ _TRAINING = (
              "The parameters lie exactly one step from where they began, down the gradient of the first batch. Does "
              "something leave the loop too early, such as a return inside it?", ONE_STEP),
      one_step_of(_first_gradient)),
-    (Mistake("up the gradient", "0.3, 0.9, 1.0)", "-0.3, 0.9, 1.0)",
+    (Mistake("the loss driven up", "0.3, 0.9, 1.0)", "-0.3, 0.9, 1.0)",
              "Even on data it trained on, the error is far larger than it was to begin with. The gradient points to "
-             "where the loss grows; a step goes the other way.", DESCENT), uphill),
+             "where the loss grows, and a step goes the other way. If yours do, they are so long that each leaps past "
+             "the valley: try a smaller learning rate, and clip.", DESCENT), uphill),
 )
 
 TRAINING_CHECK = TrainingCheck(

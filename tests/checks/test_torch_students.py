@@ -99,6 +99,12 @@ def test_the_line_of_a_class_is_told():
         judged("TorchLSTM", ("hx @ self.W_f.T", "hx @ self.W_z.T")).text().split())
 
 
+def test_what_torch_calls_a_tensor_is_called_so():
+    """A list in the place of a tensor: the message asks for a tensor."""
+    text = judged("TorchLSTM", ("torch.stack(hs)", "hs")).text()
+    assert "expected a tensor of shape (T, B, H)" in " ".join(text.split())
+
+
 def test_single_precision_is_to_be_kept():
     """Results in float64 for inputs in float32 cost the part for dtype and device, and nothing else."""
     verdict = judged("TorchLSTM", ("torch.stack(hs), (h, C)", "torch.stack(hs).double(), (h.double(), C.double())"))
