@@ -31,4 +31,5 @@ def numbered(text: str) -> str:
     >>> numbered("cell state (eq-lstm-cell-state)").startswith("cell state (equation ")
     True
     """
-    return _LABEL.sub(lambda match: f"equation {numbers()[match[0]]}" if match[0] in numbers() else match[0], text)
+    text = _LABEL.sub(lambda match: f"equation {numbers()[match[0]]}" if match[0] in numbers() else match[0], text)
+    return re.sub(r"\(equation ([\d.]+)\) and \(equation ([\d.]+)\)", r"(equations \1 and \2)", text)

@@ -313,6 +313,14 @@ def test_a_dtype_alone_is_no_stranger_to_the_list(dtype):
     assert "None of the mistakes" not in text
 
 
+def test_two_equations_are_named_together():
+    """Where a mistake is about two equations, both are told, as the book would."""
+    check = get("gru_step")
+    made = next(mistake for mistake in check.mistakes if mistake.name == "always reset before")
+    text = " ".join(judge("gru_step", mutant(check.sources, (made,))).text().split())
+    assert re.search(r"\(equations \d+\.\d+ and \d+\.\d+\)\.", text)
+
+
 def test_no_expected_value_is_told():
     """The text gives an order of magnitude and never the value."""
     text = judge("parameter_count", lambda i, h: 4 * (h * (h + i) + h) + 7).text()
