@@ -124,6 +124,11 @@ STEP_MISTAKES = (
     Mistake("b_hn missing", 'r * (h_prev @ W_nh.T + params["b_hn"])', "r * (h_prev @ W_nh.T)",
             "With reset after the recurrent half of the candidate has a bias of its own. It is not the same as b_n, "
             "since the reset gate multiplies it.", CANDIDATE),
+    Mistake("W_n cut as [x, h] for the reset after", _AFTER,
+            'x @ params["W_n"][:, :x.shape[1]].T + params["b_n"] '
+            '+ r * (h_prev @ params["W_n"][:, x.shape[1]:].T + params["b_hn"])',
+            "The columns of W_n are ordered for [h, x], as everywhere: the first H of them act on h, the others on x. "
+            "The reset before has it right.", CANDIDATE),
     Mistake("b_hn outside the reset", 'r * (h_prev @ W_nh.T + params["b_hn"])',
             'r * (h_prev @ W_nh.T) + params["b_hn"]',
             "b_hn belongs to the recurrent half, so the reset gate acts on it too. Outside it would be a second b_n, "
