@@ -378,13 +378,19 @@ def export(problem_sets, layout, to, columns):
     with course_here("export") as course:
         from lstmlab.grading.dates import reassess
         from lstmlab.grading.export import export as export_marks
+        from lstmlab.grading.export import unknown_to_moodle
 
         to = to or course.private / f"marks-{layout}.csv"
         with course.lock(), course.gradebook() as gradebook:
             for name in problem_sets:
                 reassess(course, gradebook, name)
             empty = export_marks(gradebook, problem_sets, layout, to, titles)
+            strangers = unknown_to_moodle(gradebook, problem_sets[0]) if layout == "moodle" else []
     click.echo(f"{to} is written; {several(len(empty), 'mark')} missing")
+    if strangers:
+        click.echo(f"Moodle cannot tell whose marks {several(len(strangers), 'row')} hold, for want of a participant's "
+                   f"number, an ID number or an e-mail address: {', '.join(strangers[:20])}"
+                   f"{' and more' * (len(strangers) > 20)}. `lstmlab roster` takes them from Moodle's participants.")
     for row in empty[:20]:
         why = f": {row['reason']}" if row["reason"] else ""
         click.echo(f"  {row['student_id']}, {row['assignment']}: {row['status']}{why}")

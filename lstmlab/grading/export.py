@@ -111,6 +111,14 @@ def write_moodle(file: TextIO, gradebook: Gradebook, found: Sequence[dict]) -> N
                          row.get("score", ""), row["max_score"], "-", inert(said)])
 
 
+def unknown_to_moodle(gradebook: Gradebook, assignment: str) -> list[str]:
+    """The ids of those whose row has nothing that Moodle knows them by: no number, no ID number, no address."""
+    known = find_identities(gradebook)
+    kinds = (f"moodle participant of {assignment}", "moodle id number")
+    return sorted(student.id for student in gradebook.students
+                  if not student.email and not any(known.get(student.id, {}).get(kind) for kind in kinds))
+
+
 def inert(text: str | None) -> str:
     """Text that a spreadsheet shows and never calculates."""
     text = (text or "").replace("\0", "")

@@ -88,6 +88,14 @@ def test_moodle_gets_its_columns_and_a_comment_for_what_has_no_mark(marked):
     assert by_name["pending"][5:] == ["", "17.0", "-", "needs a look: a cell still needs a manual mark"]
 
 
+def test_rows_that_moodle_could_give_to_nobody_are_said(marked):
+    """Without a participant's number, an ID number or an address a mark has no owner there; Canvas asks for none."""
+    _, said = exported(marked, SET, "--format", "moodle")
+    assert "cannot tell whose marks 2 rows hold" in said
+    assert "address: emil, pending." in said
+    assert "cannot tell" not in exported(marked, SET, "--format", "canvas")[1]
+
+
 def test_moodle_takes_one_set_at_a_time(marked):
     """Its worksheet is of one assignment; more is one clear error."""
     _, said = exported(marked, SET, "ps7-gru", "--format", "moodle", code=1)
