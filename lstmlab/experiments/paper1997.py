@@ -386,17 +386,18 @@ def _reber_with_whole_gradient() -> Iterator[Row]:
 def _lags() -> Iterator[Row]:
     one_cell = Network1997(101, 101, 1, 1, "none", output_gates=False, recurrent=False, direct=True, g="logistic",
                            h="identity")
-    for key, middle, title, sequences, errors in (("2a", "ordered", "local regularities", 5_040, worst_errors),
-                                                  ("2b", "random", "no local regularities", 5_680, last_errors)):
+    for key, middle, title, sequences, errors, limit in (
+            ("2a", "ordered", "local regularities", 5_040, worst_errors, 250_000),
+            ("2b", "random", "no local regularities", 5_680, last_errors, 100_000)):
         judged = successive(0.25, errors=errors)
         for online in ("step", "sequence"):
             yield Row(f"{key}-{online}", "2", f"lag 100, no noise, {title}", {"sequences": sequences, "success": 100},
                       replace(one_cell, online=online), 1.0, 0.2,
                       lambda rng, n, middle=middle: lag_sequences(tasks.local_lag(rng, 100, n, middle)),
-                      staged(judged, 0.1), trials=18, limit=25_000,
+                      staged(judged, 0.1), trials=18, limit=limit,
                       reading="10,000 successive sequences: here while learning goes on. The memory cell is added once "
                               "the error has stopped decreasing: here when it falls by less than 10 % in 100 "
-                              f"sequences. Online: here the weights change {_ONLINE[online]}. Given up after 25,000 "
+                              f"sequences. Online: here the weights change {_ONLINE[online]}. Given up after {limit:,} "
                               "sequences with the cell, not 5 million")
         yield Row(f"{key}-cross-entropy", "2", f"lag 100, no noise, {title}", {"sequences": sequences, "success": 100},
                   replace(one_cell, cross_entropy=True), 1.0, 0.2,
