@@ -67,16 +67,16 @@ def _value_note(came: np.ndarray, expected: np.ndarray, off: np.ndarray) -> str:
             return f"{what}{_share(bad)}{_at(tuple(np.argwhere(bad)[0]), 'first at')}"
     error = np.where(off & np.isfinite(expected), np.abs(came - expected), -1.0)
     worst = np.unravel_index(np.argmax(error), error.shape)
-    return f"off{_share(off)}{_at(worst, 'worst at')}: {came[worst]:.3g} came, {_told(came[worst], expected[worst])}"
+    return f"off{_share(off)}{_at(worst, 'worst at')}: {_told(came[worst], expected[worst])}"
 
 
 def _told(came: np.generic, expected: np.generic) -> str:
-    """What may be said of the number that was expected."""
+    """What may be said of two numbers; of those that nearly agree neither, or the one would tell the other."""
     apart = abs(came - expected) / abs(expected) if expected and np.isfinite(expected) else math.inf
     if apart < 1e-3:
-        return f"right to {math.floor(-math.log10(apart))} digits"
+        return f"right to {math.floor(-math.log10(apart))} digits only"
     another = ", but another number" if came and _order(came) == _order(expected) else ""
-    return f"{_order(expected)} expected{another}"
+    return f"{came:.3g} came, {_order(expected)} expected{another}"
 
 
 def _share(bad: np.ndarray) -> str:

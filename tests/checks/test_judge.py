@@ -288,7 +288,7 @@ MESSAGES = {
     "an if on an array": ("sigmoid", lambda x: 0.0 if x < 0 else 1.0, "np.where chooses entry by entry"),
     "math for an array": ("sigmoid", lambda x: 1 / (1 + math.exp(-x)), "A function for a single number"),
     "a name nobody made": ("sigmoid", lambda x: sigmoyd(x), "No cell that has run defines or imports this name."),  # noqa: F821
-    "nearly right": ("sigmoid", lambda x: sigmoid(x) * (1 + 2e-7), "came, right to 6 digits"),
+    "nearly right": ("sigmoid", lambda x: sigmoid(x) * (1 + 2e-7), "right to 6 digits only"),
     "of the right size": ("sigmoid", lambda x: sigmoid(x) * 1.1, "expected, but another number"),
     "in another cell": ("lstm_step", CELLS["lstm_step"], "At line 1 and there at line 1 of sigmoid"),
     "exit": ("sigmoid", raises(SystemExit(3)), "It raised SystemExit: 3"),
@@ -326,6 +326,7 @@ def test_no_expected_value_is_told():
     text = judge("parameter_count", lambda i, h: 4 * (h * (h + i) + h) + 7).text()
     assert "187 came, the order of 100 expected" in " ".join(text.split())
     assert "180" not in text
+    assert "came" not in judge("sigmoid", lambda x: sigmoid(x) * (1 + 2e-7)).text()      # nearly right: it would tell
 
 
 def test_colour_adds_nothing_but_colour():
