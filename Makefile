@@ -29,7 +29,7 @@ test: .make/venv .make/system
 
 test-full: .make/venv .make/system
 	$(BIN)/ruff check
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "full or not full" --figures benchmarks/results/test-full.json
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "full or not full" --figures=benchmarks/results/test-full.json
 
 book: .make/book
 
