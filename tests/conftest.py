@@ -47,7 +47,7 @@ def pytest_addoption(parser):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """With ``--figures FILE``: how many tests passed, and what those that count something recorded.
+    """With ``--figures=FILE``: how many tests passed, and what those that count something recorded.
 
     What tests recorded that did not run now stays, with the day it is of: the full counts can be run in parts.
     """

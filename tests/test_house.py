@@ -67,3 +67,13 @@ def test_reading_a_notebook_is_light():
     """No command waits for grammars of addresses: `import nbformat` loads no parser generator."""
     code = "import sys, nbformat; sys.exit('lark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_full_counts_are_one_command():
+    """`make test-full` asks pytest for nothing that pytest does not know."""
+    said = subprocess.run(["make", "-n", "-o", ".make/venv", "-o", ".make/system", "test-full"], cwd=PACKAGE.parent,
+                          capture_output=True, text=True, check=True).stdout
+    command = next(line for line in said.splitlines() if "pytest" in line).partition("pytest ")[2]
+    done = subprocess.run(f"{sys.executable} -m pytest {command} --markers", shell=True, cwd=PACKAGE.parent,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

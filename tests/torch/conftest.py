@@ -7,6 +7,8 @@ import torch
 
 import lstmlab.torch as lt
 
+collect_ignore = ["side_by_side.py"]               # needs triton, which there is for Linux
+
 KINDS = {
     "RNN": partial(lt.RNN), "LSTM": partial(lt.LSTM), "LSTM1997": partial(lt.LSTM1997),
     "CIFGLSTM": partial(lt.CIFGLSTM),

@@ -12,8 +12,10 @@ import random
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import torch
@@ -119,15 +121,78 @@ def too_large_to_stay():
         return str(said)
 
 
+def staying_in(units, split):
+    """Have launches that stay cut into programs of so many units, and their sums into so many pieces."""
+    from lstmlab.torch.kernels import launch
+    sizes = {"BB": 16, "BH": units, "BK": 64, "SPLIT": split, "num_warps": 8, "num_stages": 1}
+    return mock.patch.object(launch, "_staying", return_value=sizes)
+
+
 def sum_in_pieces_on_the_chip():
     """Errors of a launch that stays and cuts its sum: one program of more units than a GPU would give it."""
-    from lstmlab.torch.kernels import launch
-    usual, sizes = launch._staying, {"BB": 16, "BH": 64, "BK": 64, "SPLIT": 4, "num_warps": 8, "num_stages": 1}
-    launch._staying = lambda *_: sizes
-    try:
+    with staying_in(64, 4):
         return [errors(case(kind, shape=(2, 2, 3, 41), mode="persistent")) for kind in ("LSTM", "GRU-before-z")]
-    finally:
-        launch._staying = usual
+
+
+def programs_at_the_same_time():
+    """Errors of kernels whose programs run side by side, and how many programs there were at least in a launch."""
+    from side_by_side import side_by_side
+    found = {}
+    for kind in FAMILIES:
+        for mode, shape, lengths in (("steps", (2, 17, 3, 19), None), ("persistent", (3, 18, 3, 33), None),
+                                     ("persistent", (3, 18, 3, 33), [2, 3, 1] * 6)):
+            with staying_in(16, 4), side_by_side() as grids:
+                each = errors(case(kind, "float32", shape, lengths, mode))
+            found[name_of(case(kind, None, shape, lengths, mode))] = each, min(x * y for x, y in grids)
+    return found
+
+
+def broken_barriers():
+    """What running side by side says of barriers that are wrong, by what is wrong with them."""
+    from side_by_side import side_by_side
+
+    from lstmlab.torch.kernels import body
+    barrier, tl = body._barrier, body.tl
+
+    def without_waiting(counter, goal):
+        tl.atomic_add(counter, 1, sem="release", scope="gpu")
+
+    def arrives_relaxed(counter, goal):
+        tl.atomic_add(counter, 1, sem="relaxed", scope="gpu")
+        barrier(counter, goal)
+
+    def looks_relaxed(counter, goal):
+        tl.atomic_add(counter, 1, sem="release", scope="gpu")
+        while tl.atomic_add(counter, 0, sem="relaxed", scope="gpu") < goal:
+            pass
+
+    broken = {"none": lambda counter, goal: None, "no waiting": without_waiting, "relaxed arrival": arrives_relaxed,
+              "relaxed look": looks_relaxed, "one too few": lambda counter, goal: barrier(counter, goal - 1),
+              "one too many": lambda counter, goal: barrier(counter, goal + 1)}
+    said = {}
+    for name, wrong in broken.items():
+        for kind in ("RNN", "GRU-before-z"):
+            with mock.patch.object(body, "_barrier", wrong), staying_in(16, 4), side_by_side(), \
+                    warnings.catch_warnings():
+                warnings.simplefilter("ignore")                  # what was not written yet can be anything
+                try:
+                    errors(case(kind, shape=(5, 1, 3, 33), mode="persistent"))
+                except AssertionError as found:
+                    said[f"{name}, {kind}"] = type(found).__name__
+    return said
+
+
+def replayed():
+    """Errors of a graph of four steps that is replayed: within a graph, a whole one, with a rest; and how many there
+    were, for one layer that was called all three times."""
+    from side_by_side import graphs
+
+    from lstmlab.torch.kernels import launch
+    found = []
+    with mock.patch.multiple(launch, _CHUNK=4, _GRAPHS_KEPT=3, current_mode=lambda device: "graph"), graphs():
+        for kind in ("peephole-fio", "GRU-before-z"):
+            found += [errors(case(kind, shape=(T, 2, 3, 5))) for T in (1, 4, 10)]
+    return found, len(launch._graphs)
 
 
 def saturated():
@@ -203,7 +268,8 @@ def compiled(kind, dtype, B, H, mode, capability):
 
 
 SPECIAL = {f.__name__: f for f in (second_backward, gradient_of_a_gradient, gradient_check, too_large_to_stay,
-                                   sum_in_pieces_on_the_chip, saturated, under_autocast, precision_of_float32)}
+                                   sum_in_pieces_on_the_chip, programs_at_the_same_time, broken_barriers, replayed,
+                                   saturated, under_autocast, precision_of_float32)}
 
 
 def random_shapes(count, H, T, B, I):
@@ -286,6 +352,32 @@ def test_warps_share_a_sum_on_the_chip(sampled):
     """A launch that stays gives the same where its sums are cut into pieces."""
     for found in sampled["sum_in_pieces_on_the_chip"]:
         assert_close(found, "float32")
+
+
+def test_programs_do_not_touch_what_others_are_at_work_on(sampled):
+    """Programs that run at the same time, in a launch a step or in one that stays, give the same numbers, and of two
+    that touch one address, one of them to write, the barrier always says which was first."""
+    assert len(sampled["programs_at_the_same_time"]) == 3 * len(FAMILIES)
+    for found, programs in sampled["programs_at_the_same_time"].values():
+        assert programs >= 6
+        assert_close(found, "float32")
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU-before-z"])
+def test_a_wrong_barrier_is_found(kind, sampled):
+    """The test above tells every barrier that lets a program go too early, and one that never lets it go."""
+    found = {name.partition(",")[0]: said for name, said in sampled["broken_barriers"].items() if name.endswith(kind)}
+    assert found.pop("one too many") == "Deadlock"
+    assert found == dict.fromkeys(("none", "no waiting", "relaxed arrival", "relaxed look", "one too few"), "Race")
+
+
+def test_a_recorded_graph_serves_every_length(sampled):
+    """Replays of a graph go on where the last one stopped, and its steps past the end do nothing; the oldest graph
+    makes way for a new one."""
+    found, kept = sampled["replayed"]
+    for each in found:
+        assert_close(each, "float32")
+    assert kept == 3
 
 
 def test_autocast_does_not_reach_the_kernels(sampled):
