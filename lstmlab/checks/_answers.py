@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +22,14 @@ class Output(NamedTuple):
         Its shape in words, such as ``"(B, H)"``; empty for a number.
     part : str, optional
         The part it counts for; the part of its own name by default. A case may name another.
+    rule : callable, optional
+        ``rule(array) -> str``, for what may be any of many values: what is wrong with it, or nothing.
     """
 
     name: str
     shape: str = ""
     part: str = ""
+    rule: Callable[[np.ndarray], str] | None = None
 
 
 class Trouble(NamedTuple):

@@ -180,6 +180,8 @@ class Judgement:
                 notes[output.name] = "nothing came"
             elif isinstance(came, Trouble):
                 notes[output.name] = came.text
+            elif output.rule and (came.shape, came.dtype.kind) == (expected[output.name].shape, "f"):
+                notes[output.name] = output.rule(came)
             else:
                 notes[output.name] = difference(came, expected[output.name], output.shape, self.check.tolerance)
         return notes
@@ -223,12 +225,18 @@ class Judgement:
         return "not written yet", "Put your code where the function raises NotImplementedError, then run this again."
 
     def _diagnose(self, wrong: list[int]) -> list[list[Mistake]]:
-        # a value tells more than an exception
-        telling = [n for n in wrong if self.answers[n].outputs]
+        check = self.check
+        compared = {output.name for output in outputs_of(check.returns) if output.rule is None}
+        # a value tells more than an exception, and a rule that is broken tells nothing of the others
+        telling = [n for n in wrong if self.answers[n].outputs
+                   and any(self.notes[n][name] for name in compared)]
         if not telling:
             return []
-        check = self.check
-        return diagnose(check.sources, check.run, check.mistakes, check.tolerance,
+
+        def run(function: Callable, args: dict[str, Any]) -> dict[str, np.ndarray]:
+            return {name: array for name, array in check.run(function, args).items() if name in compared}
+
+        return diagnose(check.sources, run, check.mistakes, check.tolerance,
                         [case.args for case in self.cases], self.answers, telling[0])
 
     def _explain(self, alike: list[Mistake]) -> tuple[str, ...]:

@@ -110,12 +110,15 @@ def module(make: type, requests: list[dict]) -> list[dict]:
     inputs); ``params`` by name; the ``inputs`` it is called with, followed by the tuple ``state`` unless its arrays
     are empty; and ``gradients``, one per output. The value that is described is ``{"outputs": ..., "params":
     {name: gradient}, "inputs": [gradients of those that are not integers], "state": [gradients]}``. On the device
-    ``"meta"``, which has shapes and no numbers, all arrays are zeros.
+    ``"meta"``, which has shapes and no numbers, all arrays are zeros. With no ``params`` the module is not called, and
+    the value is ``{"start": {name: parameter}}``, as it was built.
     """
     def use(sizes: list, params: dict, inputs: list, state: list, gradients: list, device: str) -> dict:
         import torch
 
         built = make(*sizes, device=device, dtype=torch.from_numpy(inputs[0]).dtype)
+        if not params:
+            return {"start": dict(built.named_parameters())}
         if device == "cpu":                          # strict: a name that is missing or surplus is an error in words
             built.load_state_dict({name: torch.from_numpy(array) for name, array in params.items()})
         weights = [_parameter(built, name) for name in params]

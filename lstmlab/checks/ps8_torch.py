@@ -166,14 +166,27 @@ def _draw_module(rng):
             _draw_sequence(rng, (3, 3, 3, 3)), _draw_sequence(rng, (3, 2, 3, 2), state=False, note=", no state given"),
             _draw_sequence(rng, (4, 2, 3, 2), "f4", part=ANYWHERE, note=", float32"),
             _draw_sequence(rng, (2, 3, 1, 4), "f4", False, part=ANYWHERE, note=", float32, no state given"),
-            _draw_sequence(rng, meta, "f4", False, "meta", ANYWHERE, ", on the device meta, no state given")]
+            _draw_sequence(rng, meta, "f4", False, "meta", ANYWHERE, ", on the device meta, no state given"),
+            _draw_start(rng)]
 
 
-ANYWHERE = "dtype, device"
+def _draw_start(rng):
+    """Enough numbers that a uniform draw comes near both ends of its range: by less than a tenth, but for 1e-19."""
+    I, H = rng.integers(24, 33, 2).tolist()
+    args = {"sizes": [I, H], "params": {}, "inputs": [np.zeros((1, 1, I))], "state": [np.zeros(0)] * 2,
+            "gradients": [], "device": "cpu"}
+    return Case(args, f"I={I}, H={H}")
+
+
+ANYWHERE, START = "dtype, device", "start"
 
 
 def torch_lstm(sizes, params, inputs, start, gradients, device):
     cell, (xs,) = LSTM(*sizes), inputs
+    if not params:
+        bound = cell.hidden_size ** -0.5
+        return {"start": {name: np.ones(shape) if name == "b_f" else np.resize([-bound, bound], shape)
+                          for name, shape in cell.parameter_shapes().items()}}
     h0, C0 = start if start[0].size else cell.initial_state(xs.shape[1], xs.dtype)
     state, shown, tapes = LSTMState(h0, C0), [], []
     for x in xs:
@@ -272,6 +285,25 @@ MODULE_MISTAKES = (
             _DETACHED + "Here nothing is left of the graph. no_grad belongs to an evaluation, around the call.", SLIPS),
 )
 
+
+def _uniform(array):
+    """What of a parameter is not uniform in ±1/√H; H is the length of either a weight or a bias."""
+    low, high, bound = array.min(), array.max(), len(array) ** -0.5
+    if not np.isfinite(array).all():
+        return "not every entry is a finite number"
+    if low == high:
+        return f"all entries are {low:.3g}"
+    if max(-low, high) > bound * (1 + 1e-6):
+        return f"from {low:.3g} to {high:.3g}, which is beyond ±{bound:.3g}"
+    if array.ndim == 2 and min(-low, high) < 0.9 * bound:
+        return f"from {low:.3g} to {high:.3g}, which does not fill ±{bound:.3g}"
+    return ""
+
+
+def _ones(array):
+    return "" if (array == 1).all() else f"{array[array != 1][0]:.3g} came, 1 expected"
+
+
 _STATE = (Output("dh0", "(B, H)", "d inputs"), Output("dC0", "(B, H)", "d inputs"))
 _MODULE_RETURNS = {
     "outputs": (Output("hs", "(T, B, H)"), (Output("h", "(B, H)"), Output("C", "(B, H)"))),
@@ -283,17 +315,24 @@ _MODULE_RETURNS = {
 _NO_GRAPH = ("The outputs are right, and torch differentiates what it sees. So something was hidden from it: a detach, "
              "a .data, a no_grad, or a way through NumPy.")
 
+_STARTS = {name: Output(f"{name} at the start", "(H, H+I)" if name[0] == "W" else "(H,)", START,
+                        _ones if name == "b_f" else _uniform) for name in LSTM(1, 1).parameter_shapes()}
+
 MODULE_CHECK = Check(
     name="TorchLSTM",
     draw=_draw_module,
     reference=torch_lstm,
     inner=(Source(LSTM.step, "TorchLSTM", LSTM),),
-    returns=_MODULE_RETURNS,
-    parts={"hs": 1, "h": 1, "C": 1, "d params": 1, "d inputs": 1, ANYWHERE: 1},
+    returns=_MODULE_RETURNS | {"start": _STARTS},
+    parts={"hs": 1, "h": 1, "C": 1, "d params": 1, "d inputs": 1, ANYWHERE: 1, START: 1},
     mistakes=MODULE_MISTAKES,
     hints={"d params": _NO_GRAPH, "d inputs": _NO_GRAPH,
            ANYWHERE: "In float64 on the CPU all is right. Look for what the module makes without asking where: "
-                     "parameters and the initial states need the device and the dtype of the call."},
+                     "parameters and the initial states need the device and the dtype of the call.",
+           START: "This is about what the module is built with, before anything is trained. Uniform in ±1/√H: larger "
+                  "weights press the gates to their ends, where nothing is learnt, and equal ones make all units of a "
+                  "layer learn the same. And with b_f = 1 the cell remembers before it has learnt when to: chapter "
+                  "\"The LSTM cell\", section \"The forget bias\"."},
     kind="module",
     errors=ERRORS,
     libraries=("torch",),

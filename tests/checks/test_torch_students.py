@@ -1,6 +1,7 @@
 """Problem set 8 as students write it: their torch code, run by the probe, and what they are told."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import nbformat
@@ -109,3 +110,33 @@ def test_single_precision_is_to_be_kept():
     """Results in float64 for inputs in float32 cost the part for dtype and device, and nothing else."""
     verdict = judged("TorchLSTM", ("torch.stack(hs), (h, C)", "torch.stack(hs).double(), (h.double(), C.double())"))
     assert {part.name for part in verdict.parts if not part.earned} == {"dtype, device"}
+
+
+STARTS = {
+    "b_f as the others": ('torch.ones_like(b) if gate == "f" else b', "b", "b_f at the start: -?0.* came, 1 expected"),
+    "b_f at 0": ("torch.ones_like(b)", "torch.zeros_like(b)", "b_f at the start: 0 came, 1 expected"),
+    "every bias 1": ('if gate == "f" else b', "if True else b", "b_i at the start: all entries are 1"),
+    "zeros": ("bound = hidden_size ** -0.5", "bound = 0.0", "W_f at the start: all entries are -?0"),
+    "too large": ("bound = hidden_size ** -0.5", "bound = 1.0", "W_f at the start: from .* beyond"),
+    "the width of all inputs": ("bound = hidden_size ** -0.5", "bound = (hidden_size + input_size) ** -0.5",
+                                "W_f at the start: from .* does not fill"),
+    "on one side": (".uniform_(-bound, bound)", ".uniform_(0, bound)", "W_f at the start: from .* does not fill"),
+    "normal": (".uniform_(-bound, bound)", ".normal_(0, bound)", "W_f at the start: from .* beyond"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), STARTS.values(), ids=STARTS)
+def test_where_the_parameters_start_is_looked_at(old, new, words):
+    """Uniform in ±1/√H and b_f at 1: anything else costs that part alone, and is told with its range."""
+    verdict = judged("TorchLSTM", (old, new))
+    assert {part.name for part in verdict.parts if not part.earned} == {"start"}
+    text = " ".join(verdict.text().split())
+    assert re.search(words, text), text
+    assert "before anything is trained" in text
+
+
+def test_a_wrong_start_hides_no_other_mistake():
+    """Who also forgets the tanh on the output is told so."""
+    verdict = judged("TorchLSTM", ("torch.ones_like(b)", "torch.zeros_like(b)"), ("o * torch.tanh(C), C", "o * C, C"))
+    assert verdict.mistakes == ("no tanh on the output",)
+    assert not next(part for part in verdict.parts if part.name == "start").earned
