@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -240,6 +240,11 @@ def several(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
+def _first(students: Sequence[str]) -> str:
+    """The first twenty of some students, as the end of a line."""
+    return f": {', '.join(students[:20])}{', …' * (len(students) > 20)}" if students else ""
+
+
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -263,11 +268,15 @@ def roster(file, id_column, dry_run):
             if not dry_run:
                 take_over(gradebook, entries)
     click.echo(f"{file.name} ({layout}): {several(len(entries), 'student')}")
-    for word, students in (("added", changes.added), ("changed", changes.changed), ("unchanged", changes.unchanged),
-                           ("not in the file, and kept", changes.absent)):
-        names = [f"{name} ({changes.changed[name]})" if word == "changed" else name for name in students]
-        listed = f": {', '.join(names[:20])}{', …' * (len(names) > 20)}" if names and word != "unchanged" else ""
-        click.echo(f"  {len(names)} {word}{listed}")
+    click.echo(f"  {len(changes.added)} added{_first(changes.added)}")
+    click.echo(f"  {len(changes.changed)} changed")
+    shown = list(changes.changed.items())[:None if dry_run else 20]
+    for student, change in shown:
+        click.echo(f"    {student}: {change}")
+    if len(shown) < len(changes.changed):
+        click.echo(f"    and {len(changes.changed) - len(shown)} more")
+    click.echo(f"  {len(changes.unchanged)} unchanged")
+    click.echo(f"  {len(changes.absent)} not in the file, and kept{_first(changes.absent)}")
     if dry_run:
         click.echo("Nothing was written.")
 

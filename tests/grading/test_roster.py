@@ -150,6 +150,18 @@ def test_the_command_shows_the_summary_and_a_dry_run_writes_nothing(course, writ
     assert "2 unchanged" in CliRunner().invoke(main, ["roster", path]).output
 
 
+def test_a_dry_run_shows_every_change_in_a_line_of_its_own(course, write, monkeypatch):
+    """Of a class whose addresses have all changed, all are listed before anything is done, and twenty afterwards."""
+    monkeypatch.chdir(course.root)
+    for domain, options, lines in (("old", [], 0), ("new", ["--dry-run"], 25), ("new", [], 20)):
+        rows = [f"s{n},s{n}@{domain}.example\n" for n in range(25)]
+        path = str(write("id,email\n" + "".join(rows)))
+        output = CliRunner().invoke(main, ["roster", path, *options]).output
+        assert output.count(": email ") == lines
+    assert "    s3: email s3@old.example → s3@new.example\n" in output
+    assert "    and 5 more\n" in output
+
+
 def test_the_class_taken_over_is_who_can_be_missing(course, write, sample):
     """A student of the roster without a submission is missing, not absent from the table."""
     from tests.grading.test_marks import run
