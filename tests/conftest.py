@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,10 @@ LONG = [ROOT / "tests" / name for name in (
     "grading/test_sample_class.py", "grading/attacks/test_attacks.py", "checks/test_training.py",
     "grading/test_cluster.py", "grading/test_classrun.py", "torch/test_transforms.py", "grading/test_postgresql.py",
     "book/test_pages.py", "book/test_interactive.py", "book/test_browser.py")]
+
+# A shell starts what it sends to the background deaf to Ctrl-C, and so would be every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

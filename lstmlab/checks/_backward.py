@@ -89,6 +89,29 @@ def _rarer_gate_mistakes(g):
     )
 
 
+def everywhere_mistakes(gates):
+    """The same slip in every line that goes back through a squashing function, where these lines are side by side."""
+    def lines(sigmoid, tanh="dC_tilde * (1 - C_tilde ** 2)"):
+        return "\n        ".join(f"dz_{g} = " + (tanh if g == "C" else sigmoid.format(g=g)) for g in gates)
+
+    right, twice = lines(_DZ_SIGMOID), "d{g} * sigmoid({g}) * (1 - sigmoid({g}))"
+    squashed = "The value was squashed already, and your derivative squashes it once more: a function for the "
+    return (
+        Mistake("σ′ missing at every gate", right, lines("d{g}"),
+                "Each gate's weights sit before its σ, so its gradient has to pass back through σ first.", DZ),
+        Mistake("no slope at any gate nor at the candidate", right, lines("d{g}", "dC_tilde"),
+                "The weights sit before σ and tanh, so every gradient has to pass back through them first.", DZ),
+        Mistake("σ′ taken of the values of all gates", right, lines(twice),
+                f"{squashed}slope that takes the pre-activation was given the gate.", DZ),
+        Mistake("both slopes taken of values that are squashed already", right,
+                lines(twice, "dC_tilde * (1 - np.tanh(C_tilde) ** 2)"),
+                f"{squashed}slope that takes the pre-activation was given the value.", DZ),
+        Mistake("tanh′ in place of σ′ at every gate", right, lines("d{g} * (1 - {g} ** 2)"),
+                "The gates came out of σ, so their gradients go back through σ. The derivative you used belongs to "
+                "tanh.", DZ),
+    )
+
+
 def _box_mistakes(gates, g):
     last = g == gates[-1]
     name = SYMBOL[g]
@@ -190,6 +213,8 @@ def step_mistakes(gates):
                 "C_{t−1} is what the memory was made of; what goes back to it is the long road of the LSTM.", DC_PREV),
         Mistake("dh_prev and dC_prev exchanged", "LSTMState(dh_prev, dC_prev)", "LSTMState(dC_prev, dh_prev)",
                 "They have one shape, so nothing complains. Look at the order in which they are returned.", ONE_STEP),
+        Mistake("dx and dh_prev exchanged", "return dx, dprev.h, dprev.C", "return dprev.h, dx, dprev.C",
+                "Both are right, but the first returned value is dx and the second dh_prev.", ONE_STEP),
     )
 
 
@@ -199,6 +224,7 @@ def rarer_step_mistakes(gates):
     swap_last = ", ".join([*(f"dz_{g}" for g in gates[:-2]), f"dz_{gates[-1]}", f"dz_{gates[-2]}"])
     return (
         *(mistake for g in gates if g != "C" for mistake in _rarer_gate_mistakes(g)),
+        *everywhere_mistakes(gates),
         Mistake("tanh′ without the square", "1 - np.tanh(C) ** 2", "1 - np.tanh(C)",
                 "The slope of tanh is the same on both sides of zero; yours is not, since the square is missing.", DC),
         Mistake("do from dC", "do = dh * np.tanh(C)", "do = dC * np.tanh(C)",

@@ -8,7 +8,7 @@ from ..cells import CIFGLSTM, LSTMState
 from ..cells._cell import Cell
 from ..cells.cifg import CIFGTape
 from . import Case, Check, Mistake, Output, Source
-from ._backward import draw_params, draw_states, draw_tapes, gradients_of, step_mistakes
+from ._backward import draw_params, draw_states, draw_tapes, everywhere_mistakes, gradients_of, step_mistakes
 
 CHAPTER = 'chapter "Coupled forget and input gates"'
 CELL_STATE = f"{CHAPTER}, cell state (eq-cifg-cell-state)"
@@ -153,7 +153,8 @@ BACKWARD_CHECK = Check(
     returns=(Output("dx", "(B, I)"), Output("dh_prev", "(B, H)"), Output("dC_prev", "(B, H)"), gradients_of(CIFGLSTM)),
     parts={"dx": 1, "dh_prev": 1, "dC_prev": 1, "dW_f": 1, "dW_C": 1, "dW_o": 1, "biases": 1},
     # with i = 1 − f, "di uses i" is an edit of the coupled line
-    mistakes=(*COUPLED_MISTAKES, *(m for m in step_mistakes("fCo") if m.name != "di uses i")),
+    mistakes=(*COUPLED_MISTAKES, *(m for m in step_mistakes("fCo") if m.name != "di uses i"),
+              *everywhere_mistakes("fCo")),
 )
 
 

@@ -397,6 +397,8 @@ STEP_BACKWARD_MISTAKES = (
               "return dx, HState(dh_prev), {k: v / len(x) for k, v in dparams.items()}",
               "The loss is the sum over the batch, so a parameter collects the sum of what the rows send. Whoever "
               "wants a mean has it in the loss, and so in dh, already."),
+    _backward(COLLECT, "dx and dh_prev exchanged", "return dx, dh_prev, dparams", "return dh_prev, dx, dparams",
+              "Both are right, but the first returned value is dx and the second dh_prev."),
     _backward(COLLECT, "dh_prev left as it came", _RETURN, "return dx, HState(dh), dparams",
               "What came back is the gradient after the step. The one before it is what the step before needs."),
 )

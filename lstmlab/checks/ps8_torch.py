@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cells import LSTM, LSTMState
 from . import Case, Check, Mistake, Output, Source
+from ._backward import everywhere_mistakes
 from .ps3_lstm_forward import FORWARD_MISTAKES, HIDDEN, SEQUENCE, STEP_MISTAKES
 
 TORCH = 'chapter "From NumPy to Torch"'
@@ -461,6 +462,7 @@ FUNCTION_MISTAKES = (
           "arguments.", OWN_NODE),
     _edit("dh and dC exchanged", "LSTMState(dh, dC)", "LSTMState(dC, dh)",
           "backward is given the gradients in the order in which forward returned the outputs.", OWN_NODE),
+    *(mistake._replace(see=BACKWARD) for mistake in everywhere_mistakes("fiCo")),
     _edit("no gradient for h_prev", '"h_prev": before.h', '"h_prev": 0 * before.h', _DROPPED, OWN_NODE),
     _edit("no gradient for C_prev", '"C_prev": before.C', '"C_prev": 0 * before.C', _DROPPED, OWN_NODE),
     _edit("no gradient for x", '"x": dx', '"x": 0 * dx', _DROPPED, OWN_NODE),
