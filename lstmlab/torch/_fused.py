@@ -103,7 +103,7 @@ class _NumPyEngine:
 
 
 class _Fused(torch.autograd.Function):
-    """An engine's forward and backward pass; a gradient of the gradient replays the loop."""
+    """An engine's forward and backward pass; a gradient of the gradient, or many at once, replay the loop."""
 
     @staticmethod
     def forward(ctx, layer, engine, mask, keep, names, *tensors):
@@ -118,8 +118,9 @@ class _Fused(torch.autograd.Function):
         saved = ctx.saved_tensors                       # raises if a parameter was changed since
         count = 1 + len(dlast) + len(ctx.names)
         tensors, kept = saved[:count], saved[count:]
-        if torch.is_grad_enabled():                     # create_graph=True
-            return None, None, None, None, None, *_replay(ctx, tensors, (dhs, *dlast))
+        given = dhs, *dlast
+        if torch.is_grad_enabled() or any(map(_batched, given)):
+            return None, None, None, None, None, *_replay(ctx, tensors, given)
         xs, state, params = _sort(ctx, [t.detach() for t in tensors])
         again = torch._C._autograd._get_current_graph_task_keep_graph()
         dxs, dstate, dparams = ctx.engine.backward(params, xs, state, kept, dhs, dlast, ctx.needs_input_grad[5], again)
@@ -132,11 +133,18 @@ def _sort(ctx, arrays):
     return arrays[0], tuple(arrays[1:n]), dict(zip(ctx.names, arrays[n:], strict=True))
 
 
+def _batched(tensor):
+    """Whether it stands for many, as is_grads_batched hands the gradients of all of them to one backward pass."""
+    return torch._C._functorch.is_batchedtensor(tensor) or torch._C._functorch.is_legacy_batchedtensor(tensor)
+
+
 def _replay(ctx, tensors, grads):
-    """Gradients by the loop, with a graph of their own."""
-    tensors = [t.view_as(t) for t in tensors]           # a node each, even where one tensor came in two places
-    xs, state, params = _sort(ctx, tensors)
-    hs, last, _ = run_loop(ctx.layer.step, ctx.layer.weights(ctx.engine.cell, params), xs, state, ctx.mask)
+    """Gradients by the loop: with a graph of their own, or of many gradients at once."""
+    again = torch.is_grad_enabled()                     # create_graph=True
+    with torch.enable_grad():
+        tensors = [t.view_as(t) for t in tensors]       # a node each, even where one tensor came in two places
+        xs, state, params = _sort(ctx, tensors)
+        hs, last, _ = run_loop(ctx.layer.step, ctx.layer.weights(ctx.engine.cell, params), xs, state, ctx.mask)
     wanted = [t for t in tensors if t.requires_grad]
-    found = iter(torch.autograd.grad((hs, *last), wanted, grads, create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad((hs, *last), wanted, grads, create_graph=again, allow_unused=True))
     return [next(found) if t.requires_grad else None for t in tensors]

@@ -49,6 +49,18 @@ def test_double_backward(make, backend, input):
     assert torch.autograd.gradgradcheck(output, (input[:2, :2].clone().requires_grad_(), *few.values()))
 
 
+@pytest.mark.parametrize("backend", ["loop", "fused"])
+def test_many_gradients_at_once(make, backend, input):
+    """is_grads_batched gives what as many backward passes would: the rows of a Jacobian."""
+    layer = make(3, 4, backend=backend)
+    output, params = layer(input)[0], tuple(layer.parameters())
+    given = torch.randn(2, *output.shape, dtype=output.dtype)
+    found = torch.autograd.grad(output, params, given, retain_graph=True, is_grads_batched=True)
+    for k, one in enumerate(given):
+        for many, alone in zip(found, torch.autograd.grad(output, params, one, retain_graph=True), strict=True):
+            assert torch.allclose(many[k], alone, rtol=0, atol=1e-12)
+
+
 def test_replay_tells_equal_tensors_apart(input):
     """One tensor as h_0 and as C_0 gets the sum of both gradients once, also when the loop is replayed."""
     layer = lt.LSTM(3, 4, dtype=torch.float64, backend="fused")

@@ -107,9 +107,20 @@ def _product(m, at, k, live, w, tile, cols, H, stride, step, d: tl.constexpr, bl
 
 
 @triton.jit
-def _added_up(m0, m1, m2, m3, D: tl.constexpr, SPLIT: tl.constexpr):
-    """The slots' products (BB, BH) from their SPLIT pieces, added up for all of them at once."""
-    if SPLIT > 1:
+def _added_up(m0, m1, m2, m3, D: tl.constexpr, TOGETHER: tl.constexpr, SPLIT: tl.constexpr):
+    """The slots' products (BB, BH) from their SPLIT pieces, added up for all of them at once.
+
+    TOGETHER: their sum in the place of the first, zeros for the others. Each thread adds what it has of them before
+    the threads add up the pieces, so that only one sum goes from thread to thread.
+    """
+    if TOGETHER:
+        m0 = (m0 + m1) + (m2 + m3)
+        if SPLIT > 1:
+            m0 = tl.sum(m0, axis=0)
+        m1 = tl.zeros_like(m0)
+        m2 = m1
+        m3 = m1
+    elif SPLIT > 1:
         if (D[0] >= 0) + (D[1] >= 0) + (D[2] >= 0) + (D[3] >= 0) == 1:
             only = tl.sum(m0 + m1 + m2 + m3, axis=0)
             zero = tl.zeros_like(only)
@@ -126,8 +137,8 @@ def _added_up(m0, m1, m2, m3, D: tl.constexpr, SPLIT: tl.constexpr):
 
 @triton.jit
 def _products(source, width, rows, live, w, tile0, tile1, tile2, tile3, cols, H, stride, step,
-              D: tl.constexpr, FROM: tl.constexpr, ON_CHIP: tl.constexpr, PRECISION: tl.constexpr,
-              BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
+              D: tl.constexpr, FROM: tl.constexpr, TOGETHER: tl.constexpr, ON_CHIP: tl.constexpr,
+              PRECISION: tl.constexpr, BB: tl.constexpr, BH: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr):
     """For each slot s the product of column block FROM[s] of the source with row block D[s] of the weights."""
     m0 = tl.full((BB, BH), 0.0, tl.float32)
     if SPLIT > 1:
@@ -149,7 +160,7 @@ def _products(source, width, rows, live, w, tile0, tile1, tile2, tile3, cols, H,
             m1 = _product(m1, at, k, live, w, 0, cols, H, stride, step, D[1], FROM[1], False, PRECISION, SPLIT)
             m2 = _product(m2, at, k, live, w, 0, cols, H, stride, step, D[2], FROM[2], False, PRECISION, SPLIT)
             m3 = _product(m3, at, k, live, w, 0, cols, H, stride, step, D[3], FROM[3], False, PRECISION, SPLIT)
-    return _added_up(m0, m1, m2, m3, D, SPLIT)
+    return _added_up(m0, m1, m2, m3, D, TOGETHER, SPLIT)
 
 
 @triton.jit
@@ -200,7 +211,7 @@ def _forward_step(arrays, t, B, H, rows, cols, tile0, tile1, tile2, tile3,
     if SOURCE == 1:
         source = tape
     m0, m1, m2, m3 = _products(source, H, rows, rows < B, arrays[6], tile0, tile1, tile2, tile3, cols, H,
-                               H, H * H, D, (0, 0, 0, 0), ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
+                               H, H * H, D, (0, 0, 0, 0), False, ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
     inside = (rows < B)[:, None] & (cols < H)[None, :]
     at = rows[:, None] * (WIDTH * H) + cols[None, :]
     here = rows[:, None] * H + cols[None, :]
@@ -250,8 +261,8 @@ def _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3
     if SOURCE == 0:
         source = work + step
         live = live & (t < last)
-    m0, m1, m2, m3 = _products(source, WIDTH * H, rows, live, arrays[6], tile0, tile1, tile2, tile3,
-                               cols, H, SEEN * H, H, D, FROM, ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
+    dh, _, _, _ = _products(source, WIDTH * H, rows, live, arrays[6], tile0, tile1, tile2, tile3,
+                            cols, H, SEEN * H, H, D, FROM, True, ON_CHIP, PRECISION, BB, BH, BK, SPLIT)
     inside = (rows < B)[:, None] & (cols < H)[None, :]
     at = rows[:, None] * (WIDTH * H) + cols[None, :]
     here = rows[:, None] * H + cols[None, :]
@@ -270,7 +281,6 @@ def _backward_step(arrays, t, last, B, H, rows, cols, tile0, tile1, tile2, tile3
     dc_after = zero
     if MEMORY:
         dc_after = tl.load(c_memory + here, mask=inside, other=0.0)
-    dh = m0 + m1 + m2 + m3
     if SOURCE == 0:
         dh_after += dh
         dh = dh_after + tl.load(arrays[1] + t * B * H + here, mask=inside, other=0.0).to(tl.float32)

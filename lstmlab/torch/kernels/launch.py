@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import math
 import threading
 
@@ -14,6 +15,7 @@ import triton.language as tl
 _DTYPES = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
 _CHUNK = 64                             # steps of one captured graph
 _GRAPHS_KEPT = 64
+_WORTH_A_GRAPH = 4                      # steps, from which on replaying `_CHUNK` of them takes less than a few launches
 _H100 = 132, 232_448                    # multiprocessors, bytes of shared memory: where there is no device to ask
 _MODES = ("steps", "graph", "persistent")
 _WARPS, _WARPS_STAYING = 4, 8            # of a program that does a step, and of one that stays
@@ -79,7 +81,7 @@ def _run(kernel, constants, phases, addresses, T, B, H, dtype, device, mode):
     each = (1,) if phases == 1 else (1, 2)
     if device.type == "cuda":
         table = table.pin_memory()                               # so that copying it waits for nothing
-    if mode == "graph":
+    if mode == "graph" and T >= _WORTH_A_GRAPH:
         _replay(kernel, grid, constants, each, table, T, B, H, device)
         return
     table = table.to(device, non_blocking=True)
@@ -115,7 +117,8 @@ def _replay(kernel, grid, constants, each, table, T, B, H, device):
     key = (kernel, device, stream.cuda_stream, B, H, tuple(constants.items()))
     with _lock:
         if key not in _graphs:
-            _graphs[key] = _capture(kernel, grid, constants, each, B, H, device)
+            with torch.inference_mode(False), torch.no_grad(), _nothing_collected():
+                _graphs[key] = _capture(kernel, grid, constants, each, B, H, device)
             if len(_graphs) > _GRAPHS_KEPT:
                 torch.cuda.synchronize(device)                   # the oldest may still be running
                 _graphs.popitem(last=False)
@@ -126,8 +129,23 @@ def _replay(kernel, grid, constants, each, table, T, B, H, device):
             graph.replay()
 
 
+@contextlib.contextmanager
+def _nothing_collected():
+    """No garbage is collected: what it frees on the device would end a capture."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
 def _capture(kernel, grid, constants, each, B, H, device):
-    """A graph of `_CHUNK` steps, and the table that it reads; steps beyond T do nothing."""
+    """A graph of `_CHUNK` steps, and the table that it reads; steps beyond T do nothing.
+
+    The table serves every later call, so it must not belong to an inference mode in which the first one was.
+    """
     home = torch.zeros(2 + 11, dtype=torch.int64, device=device)
 
     def launch(begin):
