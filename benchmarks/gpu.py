@@ -11,8 +11,9 @@ in them. A floor is what no program for this machine could beat: the larger of t
 measured bandwidth, and the operations over the measured rate of the unit that does them.
 
 Sections: ``speed``, ``accuracy`` (against the loop in float64) and ``gradcheck`` (the batched check beside torch's).
-The file of results is whole after every row, and rows of another machine are never mixed with this one's. Kernels are
-compiled before the first time is taken, by all processors. Without an NVIDIA GPU the script says so, exits with status
+The file of results is whole after every row, and rows of another GPU or of other libraries are never mixed with these.
+A row that cannot be measured is told and left out. Kernels are compiled before the first time is taken, by all
+processors. Without an NVIDIA GPU the script says so, exits with status
 1 and writes nothing.
 """
 
@@ -152,6 +153,7 @@ def speed(row, args, limits):
     x, dh = (torch.randn(T, B, H, device=DEVICE, dtype=dtype) for _ in range(2))
     fused, loop = (getattr(lt, kind)(H, H, backend=backend, device=DEVICE, dtype=dtype, **options)
                    for backend in ("fused", "loop"))
+    torch.backends.cudnn.CUDNN_TENSOR_DTYPES.add(torch.bfloat16)     # or cuDNN would put its weights together each time
     lstm, gru = (getattr(torch.nn, nn)(H, H, device=DEVICE, dtype=dtype) for nn in ("LSTM", "GRU"))
 
     def train(layer, mode="graph"):
@@ -294,8 +296,8 @@ SECTIONS = {"accuracy": (accuracy_rows, accuracy), "speed": (speed_rows, speed),
 # -- running them -------------------------------------------------------------------------------------------
 
 
-def compile_kernels(name, precision, shapes):
-    """Run a cell's kernels over two steps in every way, so that Triton's cache on the disk has them."""
+def compile_kernels(name, precision, shapes, modes):
+    """Run a cell's kernels over some steps in every way, so that Triton's cache on the disk has them."""
     import torch
 
     import lstmlab.torch as lt
@@ -305,8 +307,8 @@ def compile_kernels(name, precision, shapes):
     for B, H in shapes:
         layer = getattr(lt, kind)(H, H, backend="fused", device=DEVICE, dtype=getattr(torch, PRECISIONS[precision]),
                                   **options)
-        x = torch.randn(2, B, H, device=DEVICE, dtype=next(layer.parameters()).dtype)
-        for mode in ("graph", "persistent"):
+        x = torch.randn(8, B, H, device=DEVICE, dtype=next(layer.parameters()).dtype)
+        for mode in modes:
             try:
                 with launches(mode):
                     layer(x)[0].sum().backward()
@@ -316,16 +318,19 @@ def compile_kernels(name, precision, shapes):
                 print(f"{name}, {precision}, B={B}, H={H}, {mode}: {reason}", file=sys.stderr)
 
 
-def compile_ahead(rows):
+def compile_ahead(rows, leave_out=()):
     """Compile what the rows need, each cell and precision in a process of its own."""
+    modes = ("graph",) if "ours_persistent" in leave_out else ("graph", "persistent")
     needed = {}
     for row in rows:
         if "cell" in row:
             needed.setdefault((row["cell"], row["precision"]), {})[row["B"], row["H"]] = None
     workers = max(1, min(len(needed), os.cpu_count() or 1))
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for done in [pool.submit(compile_kernels, *key, list(shapes)) for key, shapes in needed.items()]:
-            done.result()
+        compiling = {pool.submit(compile_kernels, *key, list(shapes), modes): key for key, shapes in needed.items()}
+        for done in concurrent.futures.as_completed(compiling):
+            if done.exception():                 # its rows will compile for themselves, and say so if they cannot
+                print(*compiling[done], repr(done.exception()), file=sys.stderr)
 
 
 def machine():
@@ -355,15 +360,47 @@ def arguments():
     return parser.parse_args()
 
 
+THE_SAME = "gpu", "multiprocessors", "cuda", "cudnn", "torch", "triton"
+
+
 def measured(output, here, again):
-    """The rows that there are already, but those of the sections to be measured again."""
+    """The rows that there are already, but those of the sections to be measured again.
+
+    They are of a machine with the same GPU and the same libraries. What else was another, such as the driver's last
+    digit, is added to what `here` says.
+    """
     if not output.exists():
         return []
     report = json.loads(output.read_text())
-    if report["machine"] != here:
-        sys.exit(f"{output} was measured on another machine, or with other versions: {report['machine']}; this is "
+    there = report["machine"]
+    if any(there[name] != here[name] for name in THE_SAME):
+        sys.exit(f"{output} was measured on another machine, or with other versions: {there}; this is "
                  f"{here}. Move the file away, or choose another with --output.")
-    return [row for row in report["rows"] if row["section"] not in again]
+    rows = [row for row in report["rows"] if row["section"] not in again]
+    for name in here.keys() & there.keys() if rows else ():
+        if str(here[name]) not in str(there[name]).split(" and "):
+            here[name] = f"{there[name]} and {here[name]}"
+        else:
+            here[name] = there[name]
+    return rows
+
+
+def measure(row, rows, args):
+    """Measure a row; what it says if that went wrong, or nothing."""
+    import torch
+    try:
+        if row["section"] == "ceilings":
+            found = ceilings(args.repeats)
+        else:
+            limits = next((row for row in rows if row["section"] == "ceilings"), None)
+            found = SECTIONS[row["section"]][1](row, args, limits)
+    except Exception as reason:
+        torch.cuda.synchronize()                 # raises where the GPU takes nothing more from this process
+        return f"{type(reason).__name__}: {str(reason).partition(chr(10))[0]}"
+    rows.append({**row, "repeats": args.repeats, **found})
+    print(json.dumps(rows[-1]), flush=True)
+    write(args.output, args.machine, rows)
+    return ""
 
 
 def about(row):
@@ -394,19 +431,18 @@ def main():
         wanted.insert(0, {"section": "ceilings"})
     left = [row for row in wanted if about(row) not in known]
     if left:
-        compile_ahead(left)
+        compile_ahead(left, args.leave_out)
+    args.machine, failed = here, []
     while left and time.monotonic() - began < 60 * args.minutes:
         row = left.pop(0)
-        if row["section"] == "ceilings":
-            found = ceilings(args.repeats)
-        else:
-            limits = next((row for row in rows if row["section"] == "ceilings"), None)
-            found = SECTIONS[row["section"]][1](row, args, limits)
-        rows.append({**row, "repeats": args.repeats, **found})
-        print(json.dumps(rows[-1]), flush=True)
-        write(args.output, here, rows)
+        if reason := measure(row, rows, args):
+            failed.append(row)
+            print(json.dumps(row), reason, file=sys.stderr, flush=True)
     if left:
         print(f"{len(left)} of {len(wanted)} rows are left; the same command without --again goes on with them.")
+    if failed:
+        sys.exit(f"{len(failed)} of {len(wanted)} rows could not be measured, for the reasons above; the same command "
+                 "without --again tries them again.")
 
 
 if __name__ == "__main__":

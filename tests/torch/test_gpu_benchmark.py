@@ -36,7 +36,7 @@ def benchmark(monkeypatch):
             "DEVICE": "cpu", "SHAPES": [(3, 2, 4)], "ACCURACY_SHAPE": (3, 2, 4), "median_ms": median_ms,
             "PRECISIONS": {"float32": "float32", "tf32": "float32"}, "machine": lambda: HERE,
             "ceilings": lambda repeats: {"bandwidth_GB_s": 1.0, "rates_Tflop_s": {"float32": 1.0, "tf32": 1.0}},
-            "peak_bytes": lambda run: run() or 1, "compile_ahead": lambda rows: None}.items():
+            "peak_bytes": lambda run: run() or 1, "compile_ahead": lambda rows, leave_out: None}.items():
         monkeypatch.setattr(module, name, value)
     module.SECTIONS["gradcheck"] = (lambda: [{"T": 2, "B": 1, "I": 1, "H": 3}],
                                     functools.partial(module.gradcheck, sample=2))
@@ -103,6 +103,35 @@ def test_machines_are_not_mixed(benchmark, monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match="another machine"):
         run(benchmark, monkeypatch, output)
     assert output.read_bytes() == before
+
+
+def test_the_same_gpu_under_another_driver_goes_on(benchmark, monkeypatch, tmp_path):
+    """The file says both drivers, each once, however often they take turns."""
+    output = tmp_path / "gpu.json"
+    run(benchmark, monkeypatch, output, "--section", "gradcheck")
+    for driver, section in (("1", "accuracy"), ("0", "speed"), ("1", "speed")):
+        monkeypatch.setattr(benchmark, "machine", lambda driver=driver: {**HERE, "driver": driver})
+        report = run(benchmark, monkeypatch, output, "--section", section, "--again")
+        assert report["machine"] == {**HERE, "driver": "0 and 1"}
+    assert {row["section"] for row in report["rows"]} == set(benchmark.SECTIONS) | {"ceilings"}
+
+
+def test_a_row_that_fails_does_not_end_the_others(benchmark, monkeypatch, tmp_path, capsys):
+    """It is told and not recorded, the status is 1, and the next run tries it again."""
+    output, accuracy = tmp_path / "gpu.json", benchmark.accuracy
+
+    def sometimes(row, args, limits):
+        if row["cell"] == "CIFG":
+            raise RuntimeError("out of luck")
+        return accuracy(row, args, limits)
+
+    monkeypatch.setitem(benchmark.SECTIONS, "accuracy", (benchmark.accuracy_rows, sometimes))
+    with pytest.raises(SystemExit, match="2 of 12 rows could not be measured"):
+        run(benchmark, monkeypatch, output, "--section", "accuracy")
+    assert capsys.readouterr().err.count("RuntimeError: out of luck") == 2
+    assert len(json.loads(output.read_text())["rows"]) == 10
+    monkeypatch.setitem(benchmark.SECTIONS, "accuracy", (benchmark.accuracy_rows, accuracy))
+    assert len(run(benchmark, monkeypatch, output, "--section", "accuracy")["rows"]) == 12
 
 
 def test_without_results_the_chapter_says_so(tmp_path):
