@@ -29,7 +29,7 @@ from .study import RATES, TRIALS, Journal, Study, chosen_rate, trial, tuned
 from .training import Network, Params, Plan, Trained, held_out, with_budget
 
 LAGS, LONG_LAGS = (5, 10, 20, 50, 100, 200), (500,)
-TUNED_AT = (50,)
+TUNED_AT = (20, 50)
 BUDGET = 1489                                           # of an LSTM with 16 units
 CELLS = {
     "RNN": Network("RNN", 1),
@@ -41,7 +41,7 @@ CELLS = {
     "CIFGLSTM, forget bias 1": Network("CIFGLSTM", 1, 1.0),
     "GRU": Network("GRU", 1),
 }
-PLAN = Plan(updates=300, batch=16, every=25, goal=0.0)
+PLAN = Plan(updates=1000, batch=16, every=25, goal=0.0)
 SEQUENCES = 16                                          # in which a gradient is measured
 FLOOR = 1e-300                                          # a logarithmic axis has no 0
 

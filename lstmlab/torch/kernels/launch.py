@@ -31,9 +31,10 @@ def launches(mode):
     Parameters
     ----------
     mode : {"graph", "steps", "persistent"}
-        ``"graph"``, the default: a launch per step, captured once as a CUDA graph and replayed. ``"steps"``: a
-        launch per step. ``"persistent"``: one launch whose programs keep the weights on the chip and wait for each
-        other at every step, for weights of 16 bits; a RuntimeError says so where they do not fit.
+        ``"graph"``, the default: a launch per step, captured once as a CUDA graph and replayed; three steps or fewer
+        are launched as they are. ``"steps"``: a launch per step. ``"persistent"``: one launch whose programs keep the
+        weights on the chip and wait for each other at every step, for weights of 16 bits; a RuntimeError says so where
+        they do not fit.
 
     Examples
     --------
