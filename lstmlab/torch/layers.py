@@ -67,7 +67,8 @@ class LSTM(Recurrent):
         and `torch.compile`. ``"fused"`` is a whole pass as one operation: the NumPy engine on torch's memory, for
         float32 and float64 on the CPU; on an NVIDIA GPU the kernels of `lstmlab.torch.kernels`, for float32,
         bfloat16 and float16 with sums in float32. It gives outputs and first gradients, fast; asked for a gradient
-        of the gradient, it replays the loop. ``"auto"`` takes the fused one wherever it serves.
+        of the gradient, or for many at once (``is_grads_batched``), it replays the loop. ``"auto"`` takes the fused
+        one wherever it serves.
     device, dtype : optional
         Of the parameters, as in torch.
 
