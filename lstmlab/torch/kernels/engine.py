@@ -38,7 +38,7 @@ class Kernels:
         work = xs.new_empty(T, B, plan.width * H)
         self._inputs(params, xs, work.view(T * B, -1))
         start = [_aligned(s) for s in state]
-        memory = start[-1].float().clone(memory_format=torch.contiguous_format)          # C, or h
+        memory = _single(start[-1])          # C, or h
         states = xs.new_empty(T, B, H)
         outputs = states if mask is None else torch.empty_like(states)
         two = len(plan.forward) == 2
@@ -69,8 +69,8 @@ class Kernels:
         T, B, _ = xs.shape
         work = work.clone() if again else work
         start = [_aligned(s) for s in state]
-        dh = dlast[0].float().clone(memory_format=torch.contiguous_format)
-        dc = dlast[-1].float().clone(memory_format=torch.contiguous_format) if plan.tape else None
+        dh = _single(dlast[0])
+        dc = _single(dlast[-1]) if plan.tape else None
         recurrent = self._recurrent(params)
         blocks = -(-B // 16)                                                             # as many as there can be
         totals = xs.new_zeros(blocks, 3, H, dtype=torch.float32) if any(plan.vectors) else None
@@ -126,6 +126,11 @@ class Kernels:
 
     def _arrivals(self, xs):
         return torch.zeros(4, dtype=torch.int32, device=xs.device) if self.mode == "persistent" else None
+
+
+def _single(value):
+    """A copy in single precision, to be written in."""
+    return value.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
 
 def _aligned(value):
