@@ -184,7 +184,8 @@ def broken_barriers():
 
 def replayed():
     """Errors of a graph of four steps that is replayed: within a graph, a whole one, with a rest; how many graphs are
-    kept then; and the difference of a call in inference mode, which is the first to need a graph, and one after it."""
+    kept then; the difference of a call in inference mode, which is the first to need a graph, and one after it; and how
+    many graphs three steps alone ask for."""
     from side_by_side import graphs
 
     from lstmlab.torch.kernels import launch
@@ -198,7 +199,10 @@ def replayed():
             difference = float((layer(x)[0] - first).abs().max())
         for kind in ("peephole-fio", "GRU-before-z"):
             found += [errors(case(kind, shape=(T, 2, 3, 5))) for T in (1, 4, 10)]
-    return {"errors": found, "kept": len(launch._graphs), "difference": difference}
+    kept = len(launch._graphs)
+    with mock.patch.object(launch, "current_mode", return_value="graph"), graphs():
+        found.append(errors(case("LSTM", shape=(3, 2, 3, 6))))
+    return {"errors": found, "kept": kept, "difference": difference, "of three steps": len(launch._graphs) - kept}
 
 
 def saturated():
@@ -383,6 +387,11 @@ def test_a_recorded_graph_serves_every_length(sampled):
     for each in sampled["replayed"]["errors"]:
         assert_close(each, "float32")
     assert sampled["replayed"]["kept"] == 3
+
+
+def test_a_few_steps_are_not_recorded(sampled):
+    """Three steps are launched as they are: a graph of many steps would take longer."""
+    assert sampled["replayed"]["of three steps"] == 0
 
 
 def test_a_graph_recorded_in_inference_mode_serves_later_calls(sampled):
