@@ -172,7 +172,7 @@ def _draw_module(rng):
 
 
 def _draw_start(rng):
-    """Enough numbers that a uniform draw comes near both ends of its range: by less than a tenth, but for 1e-19."""
+    """Enough numbers that a uniform draw comes near both ends of its range: by less than a tenth, but for 1e-24."""
     I, H = rng.integers(24, 33, 2).tolist()
     args = {"sizes": [I, H], "params": {}, "inputs": [np.zeros((1, 1, I))], "state": [np.zeros(0)] * 2,
             "gradients": [], "device": "cpu"}

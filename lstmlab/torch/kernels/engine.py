@@ -38,7 +38,7 @@ class Kernels:
         work = xs.new_empty(T, B, plan.width * H)
         self._inputs(params, xs, work.view(T * B, -1))
         start = [_aligned(s) for s in state]
-        memory = _single(start[-1])          # C, or h
+        memory = _single(start[-1])                                                        # C, or h
         states = xs.new_empty(T, B, H)
         outputs = states if mask is None else torch.empty_like(states)
         two = len(plan.forward) == 2
